@@ -1,0 +1,21 @@
+"""What every plotting stage shares: tables in, three formats and a caption out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import _stage
+from valleyscope.artifacts import read_table
+from valleyscope.plotting.style import save_figure
+
+
+def run(draw: Callable, columns: list[list[str]], description: str) -> None:
+    """Parse `--tables … --out STEM.pdf`, check each table's columns, draw, save."""
+    parser = _stage.parser(description)
+    parser.add_argument("--tables", type=Path, nargs=len(columns), required=True, help="CSVs")
+    parser.add_argument("--out", type=Path, required=True, help="STEM.pdf; svg, png, txt beside it")
+
+    def main(args):
+        tables = [read_table(p, c) for p, c in zip(args.tables, columns, strict=True)]
+        save_figure(*draw(*tables), args.out)
+
+    _stage.run(main, parser)

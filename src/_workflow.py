@@ -1,0 +1,57 @@
+"""What the Snakefile needs beside rules: the sources a stage depends on, and arguments as JSON."""
+
+import ast
+import json
+import shlex
+from functools import cache
+from pathlib import Path
+
+SRC = Path(__file__).parent
+
+
+def as_json(settings: dict) -> str:
+    """Settings as a JSON argument."""
+    return json.dumps(settings)
+
+
+def problem(config: dict, section: dict) -> str:
+    """The command-line options that fix a learning problem, quoted for the shell."""
+    model = {"vocab_size": config["data"]["vocab_size"], **section["model"]}
+    options = {
+        "--device": config["device"],
+        "--model": as_json(model),
+        "--sequences": section["sequences"],
+        "--held-out-sequences": config["data"]["held_out_sequences"],
+    }
+    return shlex.join(str(word) for option in options.items() for word in option)
+
+
+def sources(stage: str) -> list[str]:
+    """The files of this repository that `src/STAGE.py` runs, itself first: what its rule depends on."""
+    found: list[Path] = []
+    queue = [SRC / f"{stage}.py"]
+    while queue:
+        path = queue.pop(0)
+        if path not in found:
+            found.append(path)
+            queue += _imports(path)
+    return [str(path.relative_to(SRC.parent)) for path in found]
+
+
+@cache
+def _imports(path: Path) -> list[Path]:
+    """Files under src/ that one file imports, anywhere in it."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+    files = []
+    for name in names:
+        parts = name.split(".")
+        # Importing a.b.c runs a/__init__.py, a/b/__init__.py and a/b/c.py.
+        for depth in range(1, len(parts) + 1):
+            base = SRC.joinpath(*parts[:depth])
+            files += [f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()]
+    return files

@@ -1,0 +1,57 @@
+"""Find the leading eigenpairs of H^(k), the Hessian of the mean loss of the first k sequences.
+
+Example:
+    python src/find_eigenpairs.py --tokens corpus/tokens.safetensors --model '{…}' \\
+        --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors \\
+        --k 64 --count 16 --tolerance 1e-3 --out eigen.safetensors --table eigenvalues.csv
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+import _problem
+import _stage
+from valleyscope.artifacts import save_tensors, write_table
+from valleyscope.eigen import top_eigenpairs
+from valleyscope.errors import InputError
+from valleyscope.hessian import HessianOperator
+from valleyscope.model import sequence_losses
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    model = _problem.model(args, args.checkpoint)
+    operator = HessianOperator(model, sequence_losses, data[: args.k])
+    eigen = top_eigenpairs(operator, args.count, tol=args.tolerance, seed=args.data_seed)
+    if not eigen.converged:
+        raise InputError(
+            f"k = {args.k}: {args.count} eigenpairs did not converge to {args.tolerance} in "
+            f"{eigen.matvecs} products; raise `tolerance` or lower `eigenpairs`"
+        )
+    table = pd.DataFrame(
+        {
+            "seed": args.data_seed,
+            "k": args.k,
+            "rank": range(1, args.count + 1),
+            "eigenvalue": eigen.values.numpy(),
+            "residual": eigen.residuals.numpy(),
+            "products": eigen.matvecs,
+            "loss": operator.loss,
+            "gradient_norm": operator.gradient().double().norm().item(),
+        }
+    )
+    write_table(table, args.table, _stage.meta(args))
+    tensors = {"values": eigen.values, "vectors": eigen.vectors, "residuals": eigen.residuals}
+    save_tensors(tensors, args.out, {**_stage.meta(args), "products": eigen.matvecs})
+
+
+if __name__ == "__main__":
+    parser = _problem.parser(__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
+    parser.add_argument("--k", type=int, required=True, help="sequences in the mean loss")
+    parser.add_argument("--count", type=int, required=True, help="eigenpairs")
+    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
+    parser.add_argument("--out", type=Path, required=True, help="values, vectors, residuals")
+    parser.add_argument("--table", type=Path, required=True, help="CSV, a row an eigenvalue")
+    _stage.run(main, parser)

@@ -1,0 +1,64 @@
+"""Train one transformer on a seeded choice of sequences; write checkpoint and loss curve.
+
+Example:
+    python src/train_model.py --tokens corpus/tokens.safetensors --sequences 8192 --data-seed 0 \\
+        --held-out-sequences 256 --seed 0 \\
+        --model '{"vocab_size": 512, "context": 32, "depth": 2, "width": 32, "heads": 2, "kv_heads": 2}' \\
+        --training '{"epochs": 1, "batch": 8, "learning_rate": 6e-3, "warmup": 50,
+                     "weight_decay": 0.01, "record_every": 64}' \\
+        --checkpoint model.safetensors --curve curve.csv
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+import _problem
+import _stage
+from valleyscope.artifacts import save_tensors, write_table
+from valleyscope.model import sequence_losses
+from valleyscope.training import TrainingSettings, mean_loss, train
+
+
+def main(args):
+    data, held_out = _problem.data(args)
+    model = _problem.model(args, seed=args.seed)
+    samples = args.training.epochs * (len(data) // args.training.batch) * args.training.batch
+    with _stage.progress(samples * args.model.context, f"train seed {args.seed}", "tok") as bar:
+
+        def show(record):
+            bar.set_postfix(
+                loss=f"{record.train_loss:.3f}", held_out=f"{record.held_out_loss:.3f}", refresh=False
+            )
+            bar.update(record.samples * args.model.context - bar.n)
+
+        records = train(
+            model,
+            sequence_losses,
+            data,
+            held_out,
+            args.training,
+            seed=args.seed,
+            on_record=show,
+        )
+    curve = pd.DataFrame(map(asdict, records))
+    write_table(curve.assign(seed=args.seed), args.curve, _stage.meta(args))
+    final = {
+        "seed": args.seed,
+        "step": records[-1].step,
+        "train_loss": mean_loss(model, sequence_losses, data),
+        "held_out_loss": records[-1].held_out_loss,
+    }
+    save_tensors(model.state_dict(), args.checkpoint, {**_stage.meta(args), **final})
+
+
+if __name__ == "__main__":
+    parser = _problem.parser(__doc__)
+    parser.add_argument("--seed", type=int, required=True, help="of weights and batch order")
+    parser.add_argument(
+        "--training", type=_stage.settings(TrainingSettings), required=True, help="settings, JSON"
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors to write")
+    parser.add_argument("--curve", type=Path, required=True, help="loss curve to write, CSV")
+    _stage.run(main, parser)

@@ -1,0 +1,133 @@
+"""Files that are either whole or absent: tensors, tables and their provenance.
+
+Tensors go to safetensors, numbers to CSV; beside each lies `<file>.json` with its provenance and,
+for tensors, the checksum that `load_tensors` verifies. Nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from pandas.errors import EmptyDataError, ParserError
+
+from valleyscope.errors import InputError
+
+VERSIONS_OF = ("torch", "numpy", "pandas", "matplotlib", "tiktoken", "rustbpe", "safetensors")
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder, renamed to `path` when the block succeeds, else removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)  # mkstemp makes 0600, which a shared results folder cannot serve
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sidecar(path: Path) -> Path:
+    """Where the provenance of `path` lies."""
+    return path.with_name(path.name + ".json")
+
+
+def digest(settings: dict) -> str:
+    """SHA-256 of settings as canonical JSON."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def commit() -> str:
+    """The checkout's commit, with "+" if tracked files differ from it; "unknown" outside git."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise OSError(done.stderr)
+        return done.stdout.strip()
+
+    try:
+        dirty = git("status", "--porcelain", "--untracked-files=no", "--", ".")
+        return git("rev-parse", "HEAD") + ("+" if dirty else "")
+    except OSError:
+        return "unknown"
+
+
+def provenance(settings: dict, threads: int, device: str = "cpu") -> dict:
+    """What made a file: settings and their digest, commit, versions, threads, machine."""
+    return {
+        "settings": settings,
+        "settings_sha256": digest(settings),
+        "commit": commit(),
+        "versions": {name: version(name) for name in VERSIONS_OF},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "threads": threads,
+    }
+
+
+def write_json(content: dict, path: Path) -> None:
+    """Write JSON with sorted keys."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object; InputError if it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); delete it and rerun") from None
+
+
+def write_table(table: pd.DataFrame, path: Path, meta: dict) -> None:
+    """Write a tidy CSV and its provenance."""
+    with write_atomically(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_json(meta, sidecar(path))
+
+
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read a CSV that must have `columns`; InputError if it is damaged or lacks one."""
+    try:
+        table = pd.read_csv(path)
+    except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable CSV ({error}); delete it and rerun") from None
+    missing = [c for c in columns if c not in table.columns]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing; delete it and rerun")
+    return table
+
+
+def save_tensors(tensors: dict, path: Path, meta: dict) -> None:
+    """Write named tensors as safetensors, then provenance with the file's checksum."""
+    from safetensors.torch import save_file  # here, so that plots need no torch
+
+    with write_atomically(path) as temporary:
+        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, temporary)
+        checksum = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    write_json({**meta, "sha256": checksum}, sidecar(path))
+
+
+def load_tensors(path: Path) -> dict:
+    """Read tensors written by `save_tensors`; InputError if file and checksum disagree."""
+    from safetensors.torch import load_file
+
+    if hashlib.sha256(path.read_bytes()).hexdigest() != read_json(sidecar(path)).get("sha256"):
+        raise InputError(f"{path}: damaged, its checksum is wrong; delete it and rerun")
+    return load_file(path)

@@ -1,0 +1,127 @@
+"""The configuration is right or refused: one line with the key, the value and what is allowed."""
+
+import difflib
+import json
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from valleyscope.errors import InputError
+
+
+def check_config(config: dict, schema: Path) -> None:
+    """Raise InputError with one line about the first thing that is wrong with `config`."""
+    with schema.open(encoding="utf-8") as file:
+        validator = jsonschema.Draft202012Validator(yaml.safe_load(file))
+    first = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    if first is not None:
+        raise InputError(_describe(first))
+    for section in ("landscape", "connectivity"):
+        _check_model(config[section]["model"], f"{section}.model")
+        _check_training(config[section], section)
+    _check_landscape(config["landscape"], config["data"]["vocab_size"])
+    _check_connectivity(config["connectivity"])
+    _check_text(config)
+
+
+def parameter_count(model: dict, vocab_size: int) -> int:
+    """N of the transformer with these settings, without building it."""
+    width = model["width"]
+    attention = 2 * width**2 + 2 * width * width * model["kv_heads"] // model["heads"]
+    mlp = 2 * model["mlp_ratio"] * width**2
+    return 2 * vocab_size * width + model["depth"] * (attention + mlp)
+
+
+def refuse(key: str, value, allowed: str) -> None:
+    """Raise the one-line error of this module."""
+    raise InputError(f"config: {key}: {json.dumps(value)} is not allowed; {allowed}")
+
+
+def _describe(error: jsonschema.ValidationError) -> str:
+    key = error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
+    value = error.instance
+    match error.validator:
+        case "additionalProperties":
+            known = sorted(error.schema["properties"])
+            unknown = sorted(set(value) - set(known))[0]
+            close = difflib.get_close_matches(unknown, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+            path = unknown if key == "(top level)" else f"{key}.{unknown}"
+            return f"config: {path}: unknown key; {hint}"
+        case "required":
+            missing = sorted(set(error.validator_value) - set(value))[0]
+            return f"config: {key}: key {missing} is missing; add it"
+        case "type":
+            kind = error.validator_value
+            allowed = f"it must be of type {kind if isinstance(kind, str) else ' or '.join(kind)}"
+            if isinstance(value, str) and "e" in value:
+                allowed += " (YAML reads 1e-3 as text: write 1.0e-3)"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+            allowed = f"it must be {sign[error.validator]} {error.validator_value}"
+        case "enum":
+            allowed = f"it must be one of {error.validator_value}"
+        case "minItems":
+            allowed = f"it needs at least {error.validator_value} entries"
+        case "uniqueItems":
+            allowed = "its entries must differ"
+        case "pattern":
+            allowed = f"it must match {error.validator_value}"
+        case _:
+            allowed = f"it must satisfy {error.validator}: {error.validator_value}"
+    return f"config: {key}: {json.dumps(value)} is not allowed; {allowed}"
+
+
+def _check_model(model: dict, key: str) -> None:
+    if model["width"] % (2 * model["heads"]):
+        refuse(f"{key}.width", model["width"], f"a multiple of 2 x heads = {2 * model['heads']} is")
+    if model["heads"] % model["kv_heads"]:
+        refuse(f"{key}.kv_heads", model["kv_heads"], f"a divisor of heads = {model['heads']} is")
+
+
+def _check_training(section: dict, key: str) -> None:
+    if section["training"]["batch"] > section["sequences"]:
+        refuse(
+            f"{key}.training.batch",
+            section["training"]["batch"],
+            f"it must be at most {key}.sequences = {section['sequences']}",
+        )
+
+
+def _check_landscape(section: dict, vocab_size: int) -> None:
+    size = parameter_count(section["model"], vocab_size)
+    pairs, timing = section["eigenpairs"], section["timing"]
+    if pairs > size:
+        refuse("landscape.eigenpairs", pairs, f"the model has N = {size} parameters")
+    for key, dims in (("dims", section["dims"]), ("timing.dim", [timing["dim"]])):
+        if max(dims) > pairs:
+            refuse(f"landscape.{key}", max(dims), f"it must be at most landscape.eigenpairs = {pairs}")
+    for key, sizes in (("k", section["k"]), ("timing.k", [timing["k"]])):
+        if max(sizes) + 1 > section["sequences"]:
+            allowed = f"k + 1 must be at most landscape.sequences = {section['sequences']}"
+            refuse(f"landscape.{key}", max(sizes), allowed)
+
+
+def _check_connectivity(section: dict) -> None:
+    for name in ("sgd", "control"):
+        sgd = section["dynamics"][name]
+        if sgd["steps"] % sgd["period"]:
+            allowed = f"it must be a multiple of period = {sgd['period']}"
+            refuse(f"connectivity.dynamics.{name}.steps", sgd["steps"], allowed)
+
+
+def _check_text(config: dict) -> None:
+    text = config["data"]["text"]
+    if text is None:
+        return
+    if not Path(text).is_file():
+        refuse("data.text", text, "it must be an existing file")
+    # A token is at least a byte, so a file cannot hold more windows than this.
+    for section in ("landscape", "connectivity"):
+        window = config[section]["model"]["context"] + 1
+        most = Path(text).stat().st_size // window
+        wanted = config[section]["sequences"]
+        if wanted > most:
+            allowed = f"{text} holds at most {most} sequences of {window} tokens"
+            refuse(f"{section}.sequences", wanted, allowed)

@@ -1,0 +1,160 @@
+"""Paths between two points of weight space: polygons, their geometry, and a low-loss one by training.
+
+A polygon through pivots p_0 … p_{P-1} is parametrised by arc length, t in [0, 1].
+Geometry is computed in float64, whatever the pivots' type.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from valleyscope.weights import LossFunction, replica_gradients, require_finite
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Nearest point of a path: position in [0, 1], point, distance; batched like the input."""
+
+    position: Tensor
+    point: Tensor
+    distance: Tensor
+
+
+class Path:
+    """The polygon through `pivots` (P, N), P ≥ 2, consecutive ones distinct."""
+
+    def __init__(self, pivots: Tensor):
+        if pivots.ndim != 2 or len(pivots) < 2:
+            raise ValueError(f"pivots have shape {tuple(pivots.shape)}; a path needs (P >= 2, N)")
+        require_finite(pivots, "a path's pivots")
+        self.pivots = pivots
+        if not (self._segment_lengths > 0).all():
+            raise ValueError("two consecutive pivots coincide; remove one")
+
+    @cached_property
+    def _steps(self) -> Tensor:  # (P - 1, N)
+        return self.pivots.double().diff(dim=0)
+
+    @cached_property
+    def _segment_lengths(self) -> Tensor:  # (P - 1,)
+        return self._steps.norm(dim=1)
+
+    @cached_property
+    def _arc(self) -> Tensor:  # (P,) arc length at each pivot
+        return torch.cat([self._segment_lengths.new_zeros(1), self._segment_lengths.cumsum(0)])
+
+    @property
+    def length(self) -> float:
+        """Total arc length."""
+        return self._arc[-1].item()
+
+    @property
+    def pivot_positions(self) -> Tensor:
+        """Position t of each pivot (P,)."""
+        return self._arc / self._arc[-1]
+
+    def _locate(self, t: float) -> tuple[int, float]:
+        """Segment that holds position t, and the fraction of it that lies before t."""
+        if not 0 <= t <= 1:
+            raise ValueError(f"position t = {t} lies outside [0, 1]")
+        arc = t * self._arc[-1]
+        index = int(torch.searchsorted(self._arc[1:-1].contiguous(), arc, right=True))
+        return index, ((arc - self._arc[index]) / self._segment_lengths[index]).item()
+
+    def point(self, t: float) -> Tensor:
+        """The point (N,) at arc-length position t in [0, 1]."""
+        index, fraction = self._locate(t)
+        return torch.lerp(self.pivots[index], self.pivots[index + 1], fraction)
+
+    def tangent(self, t: float) -> Tensor:
+        """Unit tangent (N,) at t, pointing to larger t; at a corner, that of the segment after it."""
+        index, _ = self._locate(t)
+        return (self._steps[index] / self._segment_lengths[index]).to(self.pivots.dtype)
+
+    def project(self, w: Tensor) -> Projection:
+        """The nearest point of the path to each w, (N,) or (R, N)."""
+        queries = torch.atleast_2d(w).double()  # (R, N)
+        # Relative to the first pivot, so that a path far from the origin loses no digits.
+        offsets = queries - self.pivots[0].double()
+        starts = self.pivots[:-1].double() - self.pivots[0].double()
+        squares = self._segment_lengths.square()
+        along = (offsets @ self._steps.T - (starts * self._steps).sum(1)) / squares  # (R, P - 1)
+        along = along.clamp(0, 1)
+        to_start = offsets.square().sum(1, keepdim=True) - 2 * offsets @ starts.T + starts.square().sum(1)
+        start_along = offsets @ self._steps.T - (starts * self._steps).sum(1)
+        squared = to_start - 2 * along * start_along + along.square() * squares
+        best = squared.argmin(dim=1)
+        fraction = along.gather(1, best[:, None]).squeeze(1)
+        point = self.pivots[best].double() + fraction[:, None] * self._steps[best]
+        position = (self._arc[best] + fraction * self._segment_lengths[best]) / self._arc[-1]
+        distance = (queries - point).norm(dim=1)
+        point = point.to(w.dtype)
+        if w.ndim == 1:
+            return Projection(position[0], point[0], distance[0])
+        return Projection(position, point, distance)
+
+
+def straight_line(a: Tensor, b: Tensor) -> Path:
+    """The segment from a to b, both (N,)."""
+    if a.shape != b.shape:
+        raise ValueError(f"the ends have different shapes, {tuple(a.shape)} and {tuple(b.shape)}")
+    return Path(torch.stack([a, b]))
+
+
+@dataclass(frozen=True)
+class PolygonSettings:
+    """How to train the interior pivots of a polygonal chain."""
+
+    pivots: int  # interior ones
+    steps: int
+    batch: int  # samples a segment and step
+    learning_rate: float  # peak, cosine decay to zero
+    record_every: int
+
+
+def train_polygon(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Tensor,
+    ends: tuple[Tensor, Tensor],
+    settings: PolygonSettings,
+    *,
+    seed: int,
+    on_record: Callable[[int, float], None] = lambda step, loss: None,
+) -> Path:
+    """A low-loss polygon between two weight vectors (N,), from the straight line by Adam.
+
+    Minimises the loss averaged over segments, at one uniform point of each (the polygonal chain of
+    Garipov et al. 2018, with as many samples on each segment), all segments in one batched
+    computation. `on_record(step, mean loss)` is called every `record_every` steps.
+    """
+    s = settings
+    generator = torch.Generator().manual_seed(seed)
+    line = straight_line(*ends)
+    positions = torch.linspace(0, 1, s.pivots + 2, dtype=torch.float64).tolist()
+    pivots = torch.stack([line.point(t) for t in positions])
+    interior = pivots[1:-1].clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([interior], lr=s.learning_rate)
+    gradients = replica_gradients(model, loss_fn)
+    recent = []
+    for step in range(s.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = s.learning_rate * 0.5 * (1 + math.cos(math.pi * step / s.steps))
+        pivots[1:-1] = interior.detach()
+        fraction = torch.rand(s.pivots + 1, 1, generator=generator).to(pivots)
+        chosen = torch.randint(len(data), (s.pivots + 1, s.batch), generator=generator)
+        points = (1 - fraction) * pivots[:-1] + fraction * pivots[1:]
+        gradient, losses = gradients(points, data[chosen])
+        require_finite(losses, f"loss on the path at step {step}")
+        interior.grad = ((1 - fraction) * gradient)[1:] + (fraction * gradient)[:-1]
+        optimiser.step()
+        recent.append(losses.mean().item())
+        if (step + 1) % s.record_every == 0 or step + 1 == s.steps:
+            on_record(step + 1, sum(recent) / len(recent))
+            recent.clear()
+    pivots[1:-1] = interior.detach()
+    return Path(pivots)

@@ -1,0 +1,100 @@
+"""Where projected SGD goes on the path, beside gradient descent from the same starts."""
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from valleyscope.intervals import student_interval
+from valleyscope.plotting.style import COLOURS, interval, new_figure
+
+NOISES = {"minibatch": "minibatch SGD", "none": "full-batch control"}
+
+
+def by_pair(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over replicas: pairs are the independent repeats, replicas share a path."""
+    keys = ["noise", "pair", "start", "step", "t_eff"]
+    return table.groupby(keys, as_index=False)[["position", "distance"]].mean()
+
+
+def displacements(table: pd.DataFrame) -> pd.DataFrame:
+    """Position minus start at the last step that SGD and control share, a row a pair and start."""
+    last = min(rows["step"].max() for _, rows in table.groupby("noise"))
+    final = by_pair(table[table["step"] == last])
+    return final.assign(displacement=final["position"] - final["start"])
+
+
+def draw(table: pd.DataFrame) -> tuple[Figure, str]:
+    """Left: position against t_eff from each start. Right: displacement against start."""
+    figure, (left, right) = new_figure(3.0, columns=2, width_ratios=[1.5, 1])
+    means = by_pair(table)
+    palette = sns.color_palette("viridis", means["start"].nunique())
+    sns.lineplot(
+        means.query("noise == 'minibatch'"),
+        x="t_eff",
+        y="position",
+        hue="start",
+        palette=palette,
+        errorbar=interval,
+        legend=False,
+        ax=left,
+    )
+    control = means.query("noise == 'none'").groupby(["start", "t_eff"])["position"].mean()
+    for start in means["start"].unique():
+        left.plot(control[start].index, control[start], "k--", lw=0.8)
+    left.set(
+        xlabel=r"$t_\mathrm{eff}$ = steps x learning rate",
+        ylabel="position on the path (0, 1: the minima)",
+        ylim=(0, 1),
+    )
+    left.set_title("Projected SGD (dashed: full-batch control)")
+    final = displacements(table)
+    sns.pointplot(
+        final,
+        x="start",
+        y="displacement",
+        hue="noise",
+        hue_order=list(NOISES),
+        palette=[COLOURS[0], "k"],
+        errorbar=interval,
+        native_scale=True,
+        linestyles="none",
+        markersize=4,
+        capsize=0.01,
+        err_kws={"linewidth": 1},
+        ax=right,
+    )
+    right.axhline(0, color="0.6", lw=0.7)
+    right.set(xlabel="start on the path", ylabel="position - start")
+    right.set_title(rf"Displacement at $t_\mathrm{{eff}}$ = {final['t_eff'].max():g}")
+    right.legend(*_labels(right), title=None)
+    return figure, _caption(final, table)
+
+
+def _labels(axes) -> tuple[list, list[str]]:
+    handles, names = axes.get_legend_handles_labels()
+    return handles, [NOISES[name] for name in names]
+
+
+def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
+    moved = {"+": [], "-": []}
+    for start, rows in final.query("noise == 'minibatch'").groupby("start"):
+        _, low, high = student_interval(rows["displacement"])
+        if low > 0:
+            moved["+"].append(f"{start:g}")
+        elif high < 0:
+            moved["-"].append(f"{start:g}")
+    control = final.query("noise == 'none'")["displacement"].abs().max()
+    sgd = final.query("noise == 'minibatch'")["displacement"].abs().max()
+    far = table.query("noise == 'minibatch' and step > 0")["distance"]
+    return (
+        f"By t_eff = {final['t_eff'].max():g} SGD moves towards 1 from the starts {_listed(moved['+'])} and towards 0 "
+        f"from {_listed(moved['-'])} (the interval excludes 0); its largest mean displacement is {sgd:.3f} of the path, "
+        f"that of full-batch gradient descent with the same rate and momentum {control:.3f}. Before each projection a "
+        f"replica is {far.mean():.2g} (mean) and up to {far.max():.2g} (largest) away from the path. Mean and 95 % "
+        f"t-interval over {final['pair'].nunique()} independent pairs of minima, "
+        f"{table['replica'].nunique() // final['start'].nunique()} replicas averaged in each."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if names else "none"

@@ -1,0 +1,104 @@
+"""One look for all figures: colour-blind safe, print widths, deterministic files."""
+
+import textwrap
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from valleyscope.artifacts import write_atomically
+from valleyscope.intervals import student_interval
+
+mpl.use("Agg")
+
+WIDTH = 7.0  # inches, two columns
+COLOURS = sns.color_palette("colorblind")
+CAPTION_SIZE = 7.5  # points
+
+
+def new_figure(height: float, rows: int = 1, columns: int = 1, **options):
+    """A figure of print width and its axes, in the shared style."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette="colorblind",
+        rc={
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 8.5,
+            "axes.titlelocation": "left",
+            "font.size": 8,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 7,
+            "legend.title_fontsize": 7,
+            "legend.frameon": False,
+            "pdf.fonttype": 42,
+            "svg.hashsalt": "valleyscope",
+            "savefig.dpi": 160,
+        },
+    )
+    return plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **options)
+
+
+def save_figure(figure: Figure, caption: str, stem: Path) -> None:
+    """Write STEM.pdf, .svg and .png with the caption below the axes, and STEM.txt with it alone.
+
+    The same tables give the same bytes: no dates, no random identifiers.
+    """
+    _print_caption(figure, caption)
+    for suffix, metadata in (
+        (".pdf", {"CreationDate": None, "ModDate": None}),
+        (".svg", {"Date": None}),
+        (".png", {"Software": None}),
+    ):
+        with write_atomically(stem.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+    with write_atomically(stem.with_suffix(".txt")) as temporary:
+        temporary.write_text(caption + "\n", encoding="utf-8")
+    plt.close(figure)
+
+
+def _print_caption(figure: Figure, caption: str) -> None:
+    lines = textwrap.wrap(caption, width=134)
+    height = (len(lines) + 1) * CAPTION_SIZE * 1.25 / 72  # inches
+    width, axes_height = figure.get_size_inches()
+    figure.set_size_inches(width, axes_height + height)
+    share = height / (axes_height + height)
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+    figure.text(0.012, share * 0.93, "\n".join(lines), size=CAPTION_SIZE, va="top", linespacing=1.2)
+
+
+def interval(values) -> tuple[float, float]:
+    """Low and high of the 95 % Student-t interval, for seaborn's `errorbar`."""
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return (np.nan, np.nan)
+    return student_interval(values)[1:]
+
+
+def log_interval(values) -> tuple[float, float]:
+    """The same for the geometric mean of positive values, for logarithmic axes."""
+    low, high = interval(np.log(values))
+    return (np.exp(low), np.exp(high))
+
+
+def geometric_mean(values) -> float:
+    """exp of the mean logarithm."""
+    return float(np.exp(np.log(values).mean()))
+
+
+def spread(values, digits: int = 3) -> str:
+    """ "mean [low, high]" for captions."""
+    mean, low, high = student_interval(values)
+    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"
+
+
+def log_spread(values, digits: int = 3) -> str:
+    """ "geometric mean [low, high]" for captions."""
+    mean, low, high = np.exp(student_interval(np.log(values)))
+    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"

@@ -1,0 +1,100 @@
+"""Seeded training: AdamW, linear warm-up, cosine decay to zero, held-out loss."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from valleyscope.weights import LossFunction, require_finite
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One pass over the data in the given order, then `epochs - 1` reshuffled passes."""
+
+    epochs: int
+    batch: int  # samples a step
+    learning_rate: float  # peak
+    warmup: int  # steps of linear warm-up
+    weight_decay: float
+    record_every: int  # steps between two records
+
+
+@dataclass(frozen=True)
+class Record:
+    """State after `step` steps: mean train loss since the last record, held-out loss (nats)."""
+
+    step: int
+    samples: int
+    learning_rate: float
+    train_loss: float
+    held_out_loss: float
+
+
+def cosine_schedule(step: int, steps: int, warmup: int) -> float:
+    """Factor on the peak rate: linear from 0 over `warmup` steps, then half a cosine to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def mean_loss(model: nn.Module, loss_fn: LossFunction, data: Tensor, chunk: int = 512) -> float:
+    """Mean over all samples of `data`, summed in float64."""
+    with torch.no_grad():
+        total = sum(loss_fn(model, part).double().sum().item() for part in data.split(chunk))
+    return total / len(data)
+
+
+def train(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Tensor,
+    held_out: Tensor,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    on_record: Callable[[Record], None] = lambda record: None,
+) -> list[Record]:
+    """Train `model` in place on `data` (n, ...); returns the records, the first before any step.
+
+    The same seed, machine and thread count give bit-identical weights.
+    Raises FloatingPointError with the step if the loss is not finite.
+    """
+    s = settings
+    if s.batch > len(data):
+        raise ValueError(f"batch = {s.batch} is larger than the data, {len(data)} samples")
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, betas=(0.9, 0.95)
+    )
+    steps_an_epoch = len(data) // s.batch
+    steps = s.epochs * steps_an_epoch
+    records = []
+
+    def record(step: int, rate: float, train_loss: float) -> None:
+        held = mean_loss(model, loss_fn, held_out)
+        records.append(Record(step, step * s.batch, rate, train_loss, held))
+        on_record(records[-1])
+
+    record(0, 0.0, mean_loss(model, loss_fn, data[: len(held_out)]))
+    recent: list[float] = []
+    for step in range(steps):
+        position = step % steps_an_epoch
+        if position == 0:
+            first_pass = step == 0
+            order = torch.arange(len(data)) if first_pass else torch.randperm(len(data), generator=generator)
+        rate = s.learning_rate * cosine_schedule(step, steps, s.warmup)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss = loss_fn(model, data[order[position * s.batch : (position + 1) * s.batch]]).mean()
+        require_finite(loss, f"training loss at step {step}")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        recent.append(loss.item())
+        if (step + 1) % s.record_every == 0 or step + 1 == steps:
+            record(step + 1, rate, sum(recent) / len(recent))
+            recent.clear()
+    return records

@@ -1,0 +1,110 @@
+"""Weights as flat vectors: the language every probe of a landscape speaks.
+
+A flat vector (N,) holds the parameters in the order of `model.named_parameters()` that require grad,
+tied ones once.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+LossFunction = Callable[[nn.Module, object], Tensor]
+
+
+def select_parameters(model: nn.Module, params: list[str] | None = None) -> dict[str, nn.Parameter]:
+    """Trainable parameters by name, in order; `params` keeps those that match any glob pattern."""
+    chosen = {
+        name: p
+        for name, p in model.named_parameters()
+        if p.requires_grad and (params is None or any(fnmatchcase(name, g) for g in params))
+    }
+    if not chosen:
+        raise ValueError(f"no trainable parameter of the model matches {params or 'requires_grad'}")
+    return chosen
+
+
+def flatten(tensors) -> Tensor:
+    """Concatenate an iterable of tensors into one vector (N,)."""
+    return torch.cat([t.reshape(-1) for t in tensors])
+
+
+def flat_weights(model: nn.Module) -> Tensor:
+    """A detached copy of the model's weights (N,)."""
+    return flatten(p.detach() for p in select_parameters(model).values())
+
+
+def unflatten(vector: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Views into `vector` (N,) with the names and shapes of `parameters`."""
+    sizes = [p.numel() for p in parameters.values()]
+    if vector.shape != (sum(sizes),):
+        raise ValueError(f"weights have shape {tuple(vector.shape)}, the model has ({sum(sizes)},)")
+    pieces = vector.split(sizes)
+    return {name: v.view(p.shape) for (name, p), v in zip(parameters.items(), pieces, strict=True)}
+
+
+@contextmanager
+def at_weights(model: nn.Module, vector: Tensor) -> Iterator[nn.Module]:
+    """The model with its weights set to `vector` (N,) inside the block, restored after it."""
+    before = flat_weights(model)
+    try:
+        _assign(model, vector)
+        yield model
+    finally:
+        _assign(model, before)
+
+
+@torch.no_grad()
+def _assign(model: nn.Module, vector: Tensor) -> None:
+    parameters = select_parameters(model)
+    for name, values in unflatten(vector, parameters).items():
+        parameters[name].copy_(values)
+
+
+class _LossModule(nn.Module):
+    """`loss_fn(model, batch)` as a module, so that `functional_call` reaches any use of the model."""
+
+    def __init__(self, model: nn.Module, loss_fn: LossFunction):
+        super().__init__()
+        self.model, self.loss_fn = model, loss_fn
+
+    def forward(self, batch):
+        return self.loss_fn(self.model, batch)
+
+
+def losses_at(model: nn.Module, loss_fn: LossFunction) -> Callable[[Tensor, object], Tensor]:
+    """A pure function (weights (N,), batch of n) -> per-sample losses (n,), fit for torch.func."""
+    module = _LossModule(model, loss_fn)
+    parameters = {f"model.{name}": p for name, p in select_parameters(model).items()}
+
+    def losses(vector: Tensor, batch) -> Tensor:
+        return functional_call(module, unflatten(vector, parameters), (batch,))
+
+    return losses
+
+
+def replica_losses(
+    model: nn.Module, loss_fn: LossFunction, weights: Tensor, batch, chunk: int | None = None
+) -> Tensor:
+    """Losses of one batch at many points: weights (R, N) -> (R, n), `chunk` points at a time."""
+    with torch.no_grad():
+        return vmap(losses_at(model, loss_fn), in_dims=(0, None), chunk_size=chunk)(weights, batch)
+
+
+def replica_gradients(
+    model: nn.Module, loss_fn: LossFunction
+) -> Callable[[Tensor, object], tuple[Tensor, Tensor]]:
+    """A function (weights (R, N), batches with R first) -> gradients (R, N), mean losses (R,)."""
+    losses = losses_at(model, loss_fn)
+    return vmap(grad_and_value(lambda vector, batch: losses(vector, batch).mean()))
+
+
+def require_finite(value: Tensor | float, quantity: str) -> None:
+    """Raise FloatingPointError naming `quantity` unless every entry is finite."""
+    finite = torch.isfinite(value).all() if isinstance(value, Tensor) else math.isfinite(value)
+    if not finite:
+        raise FloatingPointError(f"{quantity} is not finite")
