@@ -1,4 +1,4 @@
-"""Join two minima: the straight line and a trained low-loss polygon.
+"""Relax two minima as the path will be, then join them: the straight line and a low-loss polygon.
 
 Example:
     python src/connect_minima.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
@@ -9,33 +9,34 @@ Example:
 
 from pathlib import Path
 
+import torch
+
 import _problem
 import _stage
 from valleyscope.artifacts import save_tensors
 from valleyscope.model import sequence_losses
-from valleyscope.paths import PolygonSettings, straight_line, train_polygon
+from valleyscope.paths import PolygonSettings, relax_ends, straight_line, train_polygon
 from valleyscope.weights import flat_weights
 
 
 def main(args):
     data, _ = _problem.data(args)
-    a, b = (flat_weights(_problem.model(args, end)) for end in args.ends)
-    with _stage.progress(args.polygon.steps, f"connect {args.ends[0].stem}", "step") as bar:
+    model = _problem.model(args)
+    ends = torch.stack([flat_weights(_problem.model(args, end)) for end in args.ends])
+    with _stage.progress(2 * args.polygon.steps, f"connect {args.ends[0].stem}", "step") as bar:
 
-        def show(step, loss):
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update(step - bar.n)
+        def shown_from(done):
+            def show(step, loss):
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update(done + step - bar.n)
 
+            return {"seed": args.seed, "on_record": show}
+
+        relaxed = relax_ends(model, sequence_losses, data, ends, args.polygon, **shown_from(0))
         trained = train_polygon(
-            _problem.model(args),
-            sequence_losses,
-            data,
-            (a, b),
-            args.polygon,
-            seed=args.seed,
-            on_record=show,
+            model, sequence_losses, data, relaxed, args.polygon, **shown_from(args.polygon.steps)
         )
-    for path, out in ((straight_line(a, b), args.straight), (trained, args.trained)):
+    for path, out in ((straight_line(*relaxed), args.straight), (trained, args.trained)):
         save_tensors({"pivots": path.pivots}, out, {**_stage.meta(args), "length": path.length})
 
 

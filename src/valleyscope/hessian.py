@@ -34,11 +34,7 @@ class HessianOperator:
         batches = data if isinstance(data, list) else [data]
         # Fused attention has no second derivative; the math path has.
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-            losses = torch.cat([loss_fn(model, batch) for batch in batches])
-            if losses.ndim != 1 or len(losses) == 0:
-                raise InputError(
-                    f"loss_fn returned shape {tuple(losses.shape)}; it must return one loss a sample"
-                )
+            losses = torch.cat([_sample_losses(model, loss_fn, batch) for batch in batches])
             loss = losses.mean()
             require_finite(loss.detach(), "the loss whose Hessian is wanted")
             gradient = torch.autograd.grad(loss, self._parameters, create_graph=True, materialize_grads=True)
@@ -78,3 +74,16 @@ class HessianOperator:
     def matmat(self, V: Tensor) -> Tensor:
         """H V, (N, r) -> (N, r)."""
         return torch.stack([self.matvec(v) for v in V.T], dim=1)
+
+
+def _sample_losses(model: nn.Module, loss_fn: LossFunction, batch) -> Tensor:
+    losses = loss_fn(model, batch)
+    first = batch
+    while not isinstance(first, Tensor):
+        first = next(iter(first.values() if isinstance(first, dict) else first))
+    if losses.shape != (len(first),):
+        raise InputError(
+            f"loss_fn returned shape {tuple(losses.shape)} for {len(first)} samples; "
+            f"it must return one loss a sample, ({len(first)},)"
+        )
+    return losses

@@ -4,7 +4,6 @@ A polygon through pivots p_0 … p_{P-1} is parametrised by arc length, t in [0,
 Geometry is computed in float64, whatever the pivots' type.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from valleyscope.training import cosine_schedule
 from valleyscope.weights import LossFunction, replica_gradients, require_finite
 
 
@@ -107,54 +107,94 @@ def straight_line(a: Tensor, b: Tensor) -> Path:
 
 @dataclass(frozen=True)
 class PolygonSettings:
-    """How to train the interior pivots of a polygonal chain."""
+    """How to train the interior pivots of a polygonal chain, and to relax its ends alike."""
 
     pivots: int  # interior ones
     steps: int
-    batch: int  # samples a segment and step
+    batch: int  # samples a point and step
     learning_rate: float  # peak, cosine decay to zero
     record_every: int
+
+
+def relax_ends(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Tensor,
+    ends: Tensor,
+    settings: PolygonSettings,
+    *,
+    seed: int,
+    on_record: Callable[[int, float], None] = lambda step, loss: None,
+) -> Tensor:
+    """Go on from weights (R, N), each by itself, with the optimiser that will train the pivots.
+
+    Interior and ends of a path are comparable only if the same noise has flattened both.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    gradients = replica_gradients(model, loss_fn)
+
+    def step(weights: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(data), (len(weights), settings.batch), generator=generator)
+        return gradients(weights, data[chosen])
+
+    return _adam(ends, step, settings, on_record)
 
 
 def train_polygon(
     model: nn.Module,
     loss_fn: LossFunction,
     data: Tensor,
-    ends: tuple[Tensor, Tensor],
+    ends: Tensor,
     settings: PolygonSettings,
     *,
     seed: int,
     on_record: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Path:
-    """A low-loss polygon between two weight vectors (N,), from the straight line by Adam.
+    """A low-loss polygon between two weight vectors (2, N), from the straight line by Adam.
 
     Minimises the loss averaged over segments, at one uniform point of each (the polygonal chain of
     Garipov et al. 2018, with as many samples on each segment), all segments in one batched
     computation. `on_record(step, mean loss)` is called every `record_every` steps.
     """
-    s = settings
     generator = torch.Generator().manual_seed(seed)
     line = straight_line(*ends)
-    positions = torch.linspace(0, 1, s.pivots + 2, dtype=torch.float64).tolist()
-    pivots = torch.stack([line.point(t) for t in positions])
-    interior = pivots[1:-1].clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([interior], lr=s.learning_rate)
+    segments = settings.pivots + 1
+    positions = torch.linspace(0, 1, segments + 1, dtype=torch.float64).tolist()
+    initial = torch.stack([line.point(t) for t in positions[1:-1]])
     gradients = replica_gradients(model, loss_fn)
-    recent = []
-    for step in range(s.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = s.learning_rate * 0.5 * (1 + math.cos(math.pi * step / s.steps))
-        pivots[1:-1] = interior.detach()
-        fraction = torch.rand(s.pivots + 1, 1, generator=generator).to(pivots)
-        chosen = torch.randint(len(data), (s.pivots + 1, s.batch), generator=generator)
+
+    def whole(interior: Tensor) -> Tensor:
+        return torch.cat([ends[:1], interior, ends[1:]])
+
+    def step(interior: Tensor) -> tuple[Tensor, Tensor]:
+        pivots = whole(interior)
+        fraction = torch.rand(segments, 1, generator=generator).to(pivots)
+        chosen = torch.randint(len(data), (segments, settings.batch), generator=generator)
         points = (1 - fraction) * pivots[:-1] + fraction * pivots[1:]
         gradient, losses = gradients(points, data[chosen])
+        return ((1 - fraction) * gradient)[1:] + (fraction * gradient)[:-1], losses
+
+    return Path(whole(_adam(initial, step, settings, on_record)))
+
+
+def _adam(
+    initial: Tensor,
+    gradient: Callable[[Tensor], tuple[Tensor, Tensor]],
+    settings: PolygonSettings,
+    on_record: Callable[[int, float], None],
+) -> Tensor:
+    """Adam with a cosine schedule on `initial`; `gradient` gives its gradient and some losses."""
+    weights = initial.clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([weights], lr=settings.learning_rate)
+    recent = []
+    for step in range(settings.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * cosine_schedule(step, settings.steps)
+        weights.grad, losses = gradient(weights.detach())
         require_finite(losses, f"loss on the path at step {step}")
-        interior.grad = ((1 - fraction) * gradient)[1:] + (fraction * gradient)[:-1]
         optimiser.step()
         recent.append(losses.mean().item())
-        if (step + 1) % s.record_every == 0 or step + 1 == s.steps:
+        if (step + 1) % settings.record_every == 0 or step + 1 == settings.steps:
             on_record(step + 1, sum(recent) / len(recent))
             recent.clear()
-    pivots[1:-1] = interior.detach()
-    return Path(pivots)
+    return weights.detach()

@@ -33,7 +33,7 @@ class Record:
     held_out_loss: float
 
 
-def cosine_schedule(step: int, steps: int, warmup: int) -> float:
+def cosine_schedule(step: int, steps: int, warmup: int = 0) -> float:
     """Factor on the peak rate: linear from 0 over `warmup` steps, then half a cosine to 0."""
     if step < warmup:
         return (step + 1) / warmup

@@ -64,7 +64,7 @@ def save_figure(figure: Figure, caption: str, stem: Path) -> None:
 
 
 def _print_caption(figure: Figure, caption: str) -> None:
-    lines = textwrap.wrap(caption, width=134)
+    lines = textwrap.wrap(caption, width=116)
     height = (len(lines) + 1) * CAPTION_SIZE * 1.25 / 72  # inches
     width, axes_height = figure.get_size_inches()
     figure.set_size_inches(width, axes_height + height)

@@ -1,0 +1,42 @@
+"""A tiny float64 problem with fresh random inputs in each session.
+
+The session's seed stands in pytest's header; set VALLEYSCOPE_TEST_SEED to it to run the same inputs.
+"""
+
+import os
+import random
+import zlib
+
+import pytest
+import torch
+
+from valleyscope.model import ModelSettings, Transformer
+
+SESSION_SEED = int(os.environ.get("VALLEYSCOPE_TEST_SEED") or random.SystemRandom().randrange(2**31))
+
+
+def pytest_report_header():
+    return f"random inputs from seed {SESSION_SEED}"
+
+
+@pytest.fixture
+def rng(request):
+    """A torch generator, different for each test and each session."""
+    return torch.Generator().manual_seed(SESSION_SEED + zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def model(rng):
+    """A float64 transformer with N of about 1,000, every weight random and none zero."""
+    settings = ModelSettings(vocab_size=11, context=6, depth=1, width=8, heads=2, kv_heads=1)
+    result = Transformer(settings).double()
+    with torch.no_grad():
+        for p in result.parameters():
+            p.copy_(torch.randn(p.shape, generator=rng, dtype=torch.float64) * 0.4)
+    return result
+
+
+@pytest.fixture
+def tokens(rng):
+    """Seven sequences of 6 + 1 tokens."""
+    return torch.randint(11, (7, 7), generator=rng)

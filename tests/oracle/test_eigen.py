@@ -1,0 +1,104 @@
+import dense
+import numpy as np
+import pytest
+import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from valleyscope.eigen import top_eigenpairs
+from valleyscope.errors import InputError
+from valleyscope.hessian import HessianOperator
+from valleyscope.model import sequence_losses
+
+ORDER = {
+    "LA": lambda v: v.sort(descending=True).values,
+    "SA": lambda v: v.sort().values,
+    "LM": lambda v: v[v.abs().argsort(descending=True)],
+}
+
+
+def symmetric(values, rng):
+    n = len(values)
+    Q, _ = torch.linalg.qr(torch.randn(n, n, generator=rng, dtype=torch.float64))
+    return (Q * values) @ Q.T
+
+
+def check(result, matrix, count, which, tol):
+    values = torch.linalg.eigvalsh(matrix)
+    scale = values.abs().max()
+    truth = ORDER[which](values)[:count]
+    assert result.converged
+    assert (result.values - truth).abs().max() <= 10 * tol * scale
+    residuals = (matrix @ result.vectors - result.vectors * result.values).norm(dim=0)
+    assert residuals.max() <= 1.01 * tol * scale + 1e-13 * scale
+    assert (result.residuals - residuals).abs().max() <= 1e-2 * tol * scale + 1e-13 * scale
+    gram = result.vectors.T @ result.vectors
+    assert (gram - torch.eye(count)).abs().max() <= 1e-12
+
+
+@pytest.mark.parametrize("which", ["LA", "SA", "LM"])
+@pytest.mark.parametrize("count", [1, 5, 20])
+def test_random_indefinite_matrix(which, count, rng):
+    matrix = symmetric(torch.randn(200, generator=rng, dtype=torch.float64), rng)
+    operator = dense.MatrixOperator(matrix)
+    result = top_eigenpairs(operator, count, which=which, tol=1e-9)
+    check(result, matrix, count, which, 1e-9)
+    assert result.matvecs == operator.matvecs
+
+
+def test_agrees_with_scipy_in_fewer_or_about_as_many_products(rng):
+    spectrum = torch.logspace(2, -3, 400, dtype=torch.float64)
+    matrix = symmetric(spectrum, rng)
+    result = top_eigenpairs(dense.MatrixOperator(matrix), 12, tol=1e-8)
+    products = []
+
+    def product(v):
+        products.append(1)
+        return matrix.numpy() @ v
+
+    values = eigsh(LinearOperator((400, 400), product, dtype=np.float64), 12, which="LA", tol=1e-8)[0]
+    np.testing.assert_allclose(result.values.numpy(), values[::-1], rtol=1e-8)
+    assert result.matvecs <= 1.25 * len(products)
+
+
+def test_repeated_eigenvalues_and_the_whole_space(rng):
+    repeated = torch.cat([torch.full((3,), 5.0), torch.ones(20)]).double()
+    matrix = symmetric(repeated, rng)
+    check(top_eigenpairs(dense.MatrixOperator(matrix), 3, tol=1e-9), matrix, 3, "LA", 1e-9)
+    small = symmetric(torch.randn(6, generator=rng, dtype=torch.float64), rng)
+    check(top_eigenpairs(dense.MatrixOperator(small), 6, tol=1e-9), small, 6, "LA", 1e-9)
+
+
+def test_all_eigenvalues_of_a_transformer(model, tokens):
+    H = dense.hessian(model, sequence_losses, tokens)
+    operator = HessianOperator(model, sequence_losses, tokens)
+    result = top_eigenpairs(operator, 16, tol=1e-10)
+    check(result, (H + H.T) / 2, 16, "LA", 1e-10)
+    lowest = top_eigenpairs(operator, 3, which="SA", tol=1e-10)
+    check(lowest, (H + H.T) / 2, 3, "SA", 1e-10)
+    assert lowest.values[0] < 0  # so that a solver that returned |λ| would fail
+
+
+def test_float32_basis_reaches_the_usual_tolerance(rng):
+    spectrum = torch.logspace(1, -4, 500, dtype=torch.float64)
+    matrix = symmetric(spectrum, rng)
+    result = top_eigenpairs(dense.MatrixOperator(matrix.float()), 16, tol=1e-3)
+    residuals = (matrix @ result.vectors.double() - result.vectors.double() * result.values).norm(dim=0)
+    assert result.converged
+    assert residuals.max() <= 1e-3 * spectrum[0] * 1.01
+
+
+def test_what_does_not_converge_says_so(rng):
+    spectrum = torch.logspace(2, -3, 500, dtype=torch.float64)  # its low end is a dense cluster
+    operator = dense.MatrixOperator(symmetric(spectrum, rng))
+    assert not top_eigenpairs(operator, 2, which="SA", tol=1e-9).converged
+
+
+def test_bad_input_is_named(rng):
+    operator = dense.MatrixOperator(torch.eye(4))
+    with pytest.raises(InputError, match="5 eigenpairs"):
+        top_eigenpairs(operator, 5)
+    with pytest.raises(InputError, match="which"):
+        top_eigenpairs(operator, 1, which="XX")
+    operator.matrix = operator.matrix * float("nan")
+    with pytest.raises(FloatingPointError, match="product 1"):
+        top_eigenpairs(operator, 1)

@@ -1,0 +1,106 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from valleyscope.configuration import check_config
+from valleyscope.errors import InputError
+
+SCHEMA = Path("configs/schema.yaml")
+DEFAULT = yaml.safe_load(Path("configs/default.yaml").read_text())
+
+
+def merged(name):
+    def merge(base, extra):
+        return {
+            **base,
+            **{
+                key: merge(base[key], value) if isinstance(value, dict) else value
+                for key, value in extra.items()
+            },
+        }
+
+    return merge(DEFAULT, yaml.safe_load(Path(f"configs/{name}.yaml").read_text()))
+
+
+@pytest.mark.parametrize("name", ["default", "smoke", "d6"])
+def test_committed_configurations_are_valid(name):
+    check_config(merged(name), SCHEMA)
+
+
+def test_every_key_has_a_description():
+    def walk(schema, key):
+        for name, sub in schema.get("properties", {}).items():
+            target = sub.get("$ref")
+            described = "description" in sub or "enum" in sub
+            if target:
+                definition = full["$defs"][target.rsplit("/", 1)[1]]
+                described = described or "description" in definition
+                walk(definition, f"{key}.{name}")
+            assert described, f"{key}.{name}"
+            walk(sub, f"{key}.{name}")
+
+    full = yaml.safe_load(SCHEMA.read_text())
+    walk(full, "")
+
+
+def changed(key, value):
+    config = copy.deepcopy(DEFAULT)
+    *parents, last = key.split(".")
+    section = config
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("landscape.sigma", [0.1], r"landscape\.sigma: unknown key; did you mean sigmas\?"),
+        ("lanscape", {}, r"lanscape: unknown key; did you mean landscape\?"),
+        ("landscape.sigmas", [0.1, -0.1], r"landscape\.sigmas\[1\]: -0\.1 is not allowed; it must be > 0"),
+        ("landscape.tolerance", "1e-3", r"landscape\.tolerance: \"1e-3\" .*write 1\.0e-3"),
+        ("landscape.k", [8192], r"landscape\.k: 8192 .*k \+ 1 must be at most .* = 8192"),
+        ("landscape.timing.k", 10**9, r"landscape\.timing\.k: 1000000000 "),
+        ("landscape.dims", [1, 17], r"landscape\.dims: 17 .*landscape\.eigenpairs = 16"),
+        ("landscape.eigenpairs", 60_000, r"landscape\.eigenpairs: 60000 .*N = 57344"),
+        ("landscape.seeds", [1, 1], r"landscape\.seeds: .*entries must differ"),
+        ("landscape.seeds", [1], r"landscape\.seeds: .*at least 2 entries"),
+        ("landscape.model.width", 30, r"landscape\.model\.width: 30 .*2 x heads = 4"),
+        ("landscape.model.heads", 0, r"landscape\.model\.heads: 0 .*>= 1"),
+        ("connectivity.model.kv_heads", 3, r"connectivity\.model\.kv_heads: 3 .*divisor"),
+        ("connectivity.training.batch", 65, r"connectivity\.training\.batch: 65 .*sequences = 64"),
+        ("connectivity.dynamics.starts", [0.5, 1.5], r"connectivity\.dynamics\.starts\[1\]: 1\.5 .*< 1"),
+        (
+            "connectivity.dynamics.sgd.steps",
+            31,
+            r"connectivity\.dynamics\.sgd\.steps: 31 .*multiple of period = 15",
+        ),
+        ("connectivity.pairs", [[0, 1], [2]], r"connectivity\.pairs\[1\]: \[2\] .*at least 2"),
+        ("output.results", "../elsewhere", r"output\.results: \"\.\./elsewhere\" "),
+        ("output.results", "/tmp/x", r"output\.results: \"/tmp/x\" "),
+        ("data.sha256", "abc", r"data\.sha256: \"abc\" "),
+        ("data.text", "no/such/file.txt", r"data\.text: .*existing file"),
+        ("data.vocab_size", "many", r"data\.vocab_size: \"many\" .*type integer"),
+        ("device", "tpu", r"device: \"tpu\" .*one of \['cpu', 'cuda'\]"),
+    ],
+)
+def test_a_wrong_value_gives_one_line_with_key_value_and_what_is_allowed(key, value, expected):
+    with pytest.raises(InputError, match=r"^config: " + expected) as caught:
+        check_config(changed(key, value), SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named():
+    config = copy.deepcopy(DEFAULT)
+    del config["landscape"]["samples"]
+    with pytest.raises(InputError, match="landscape: key samples is missing"):
+        check_config(config, SCHEMA)
+
+
+def test_a_text_too_short_for_the_run_is_refused(tmp_path):
+    (tmp_path / "short.txt").write_text("too short\n" * 100)
+    with pytest.raises(InputError, match=r"landscape\.sequences: 8192 .*holds at most 30 sequences"):
+        check_config(changed("data.text", str(tmp_path / "short.txt")), SCHEMA)
