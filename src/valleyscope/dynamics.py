@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from valleyscope.errors import InputError
 from valleyscope.paths import Path
 from valleyscope.weights import LossFunction, replica_gradients
 
@@ -27,7 +28,7 @@ class SgdSettings:
 
     def __post_init__(self):
         if self.steps % self.period:
-            raise ValueError(f"steps: {self.steps} is not a multiple of period = {self.period}")
+            raise InputError(f"steps: {self.steps} is not a multiple of period = {self.period}")
 
 
 def projected_sgd(

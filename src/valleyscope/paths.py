@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from valleyscope.errors import InputError
 from valleyscope.training import cosine_schedule
 from valleyscope.weights import LossFunction, replica_gradients, require_finite
 
@@ -29,11 +30,11 @@ class Path:
 
     def __init__(self, pivots: Tensor):
         if pivots.ndim != 2 or len(pivots) < 2:
-            raise ValueError(f"pivots have shape {tuple(pivots.shape)}; a path needs (P >= 2, N)")
+            raise InputError(f"pivots have shape {tuple(pivots.shape)}; a path needs (P >= 2, N)")
         require_finite(pivots, "a path's pivots")
         self.pivots = pivots
         if not (self._segment_lengths > 0).all():
-            raise ValueError("two consecutive pivots coincide; remove one")
+            raise InputError("two consecutive pivots coincide; remove one")
 
     @cached_property
     def _steps(self) -> Tensor:  # (P - 1, N)
@@ -60,7 +61,7 @@ class Path:
     def _locate(self, t: float) -> tuple[int, float]:
         """Segment that holds position t, and the fraction of it that lies before t."""
         if not 0 <= t <= 1:
-            raise ValueError(f"position t = {t} lies outside [0, 1]")
+            raise InputError(f"position t = {t} lies outside [0, 1]")
         arc = t * self._arc[-1]
         index = int(torch.searchsorted(self._arc[1:-1].contiguous(), arc, right=True))
         return index, ((arc - self._arc[index]) / self._segment_lengths[index]).item()
@@ -101,7 +102,7 @@ class Path:
 def straight_line(a: Tensor, b: Tensor) -> Path:
     """The segment from a to b, both (N,)."""
     if a.shape != b.shape:
-        raise ValueError(f"the ends have different shapes, {tuple(a.shape)} and {tuple(b.shape)}")
+        raise InputError(f"the ends have different shapes, {tuple(a.shape)} and {tuple(b.shape)}")
     return Path(torch.stack([a, b]))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from valleyscope.errors import InputError
 from valleyscope.weights import LossFunction, require_finite
 
 
@@ -64,7 +65,7 @@ def train(
     """
     s = settings
     if s.batch > len(data):
-        raise ValueError(f"batch = {s.batch} is larger than the data, {len(data)} samples")
+        raise InputError(f"batch = {s.batch} is larger than the data, {len(data)} samples")
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, betas=(0.9, 0.95)

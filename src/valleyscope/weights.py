@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from valleyscope.errors import InputError
+
 LossFunction = Callable[[nn.Module, object], Tensor]
 
 
@@ -24,7 +26,7 @@ def select_parameters(model: nn.Module, params: list[str] | None = None) -> dict
         if p.requires_grad and (params is None or any(fnmatchcase(name, g) for g in params))
     }
     if not chosen:
-        raise ValueError(f"no trainable parameter of the model matches {params or 'requires_grad'}")
+        raise InputError(f"no trainable parameter of the model matches {params or 'requires_grad'}")
     return chosen
 
 
@@ -42,7 +44,7 @@ def unflatten(vector: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor
     """Views into `vector` (N,) with the names and shapes of `parameters`."""
     sizes = [p.numel() for p in parameters.values()]
     if vector.shape != (sum(sizes),):
-        raise ValueError(f"weights have shape {tuple(vector.shape)}, the model has ({sum(sizes)},)")
+        raise InputError(f"weights have shape {tuple(vector.shape)}, the model has ({sum(sizes)},)")
     pieces = vector.split(sizes)
     return {name: v.view(p.shape) for (name, p), v in zip(parameters.items(), pieces, strict=True)}
 

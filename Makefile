@@ -1,0 +1,52 @@
+# make            set up .venv and run the default DAG
+# make smoke      the same for the smoke configuration, in its own folders
+# make test       set up with the tests' needs and run them
+# make lint       every linter and formatter, checking only
+# make report     Snakemake's HTML report of the finished default run
+# make reference  copy a finished default run's tables to results/reference and renew the README's numbers
+
+PYTHON ?= python3
+CORES ?= all
+RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: all smoke test test-smoke lint report reference clean
+all: .venv/run
+	$(RUN) snakemake --cores $(CORES)
+
+smoke: .venv/run
+	$(RUN) snakemake --cores $(CORES) --configfile configs/smoke.yaml
+
+test: .venv/dev
+	$(RUN) python -m pytest
+
+test-smoke: .venv/dev
+	$(RUN) python -m pytest -m smoke
+
+lint: .venv/dev
+	$(RUN) ruff check src tests
+	$(RUN) ruff format --check src tests
+	$(RUN) snakefmt --check Snakefile
+	$(RUN) snakemake --lint
+
+report: .venv/run
+	$(RUN) snakemake --cores 1 --report report.html
+
+reference: .venv/run
+	$(RUN) python src/write_reference.py --results results --figures figures --reference results/reference --readme README.md
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: $(PYTHON) is older than Python 3.11; set PYTHON=python3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv \
+	  || { echo "make: $(PYTHON) cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; rm -rf .venv; exit 1; }
+
+.venv/run: envs/requirements.txt .venv/bin/python
+	.venv/bin/python -m pip install --quiet -r envs/requirements.txt
+	@touch $@
+
+.venv/dev: envs/dev.txt .venv/run
+	.venv/bin/python -m pip install --quiet -r envs/dev.txt
+	@touch $@

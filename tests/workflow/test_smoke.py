@@ -1,0 +1,141 @@
+"""Checks of a finished smoke run (`make smoke` first): whole, tidy, and rerun only where it must."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+pytestmark = pytest.mark.smoke
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS, FIGURES = ROOT / "results/smoke", ROOT / "figures/smoke"
+SMOKE = ("--configfile", "configs/smoke.yaml")
+TABLES = sorted(RESULTS.glob("*.csv"))
+
+
+def snakemake(*arguments, folder=ROOT):
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", *SMOKE, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+
+
+def planned(*arguments, folder=ROOT):
+    """Jobs by rule in a dry run."""
+    done = snakemake("-n", *arguments, folder=folder)
+    table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\ntotal", done.stdout + done.stderr, re.DOTALL)
+    if table is None:
+        assert "Nothing to be done" in done.stdout + done.stderr
+        return {}
+    return {name: int(count) for name, count in (line.split() for line in table[1].splitlines())}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the finished run, so that a test may edit it."""
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in names.stdout.split():
+        if not name.startswith(("figures/", "results/reference/")):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / name)
+    for folder in ("results/smoke", "figures/smoke", ".snakemake/metadata"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    return tmp_path
+
+
+def test_a_second_run_has_nothing_to_do():
+    assert planned() == {}
+
+
+def append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def test_a_copy_has_nothing_to_do_either(checkout):
+    assert planned(folder=checkout) == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("plotting/criteria", {"plot_figure": 1}),
+        ("dynamics", {"run_projected_sgd": 4, "gather_table": 1, "plot_figure": 1}),
+        ("profile", {"profile_path": 4, "gather_table": 2, "plot_figure": 1}),
+        ("timing", {"time_estimators": 1, "plot_figure": 1}),
+        (
+            "increments",
+            {"estimate_criteria": 4, "time_estimators": 1, "gather_table": 2, "plot_figure": 2},
+        ),
+        (
+            "paths",
+            {
+                "connect_minima": 2,
+                "profile_path": 4,
+                "run_projected_sgd": 4,
+                "gather_table": 3,
+                "plot_figure": 2,
+            },
+        ),
+    ],
+)
+def test_an_edited_module_reruns_the_rules_that_use_it(checkout, module, expected):
+    append(checkout / f"src/valleyscope/{module}.py", "\nEDITED = True\n")
+    assert planned(folder=checkout) == {**expected, "all": 1}
+
+
+def test_an_edited_plot_reruns_that_plot_only(checkout):
+    append(checkout / "src/plot_eigenvalues.py", "\n# edited\n")
+    assert planned(folder=checkout) == {"plot_figure": 1, "all": 1}
+
+
+def test_a_changed_value_reruns_what_depends_on_it_and_nothing_else(checkout):
+    smoke = yaml.safe_load((checkout / "configs/smoke.yaml").read_text())
+    smoke["connectivity"]["profile"]["probes"] += 1
+    (checkout / "configs/smoke.yaml").write_text(yaml.safe_dump(smoke))
+    pairs = len(smoke["connectivity"]["pairs"])
+    expected = {"profile_path": 2 * pairs, "gather_table": 2, "plot_figure": 1, "all": 1}
+    assert planned(folder=checkout) == expected
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda p: p.stem)
+def test_tables_are_finite_documented_and_have_provenance(path):
+    table = pd.read_csv(path)
+    assert len(table) > 0
+    documented = (ROOT / "results/README.md").read_text().split("## ")
+    section = next(part for part in documented if path.name in part.splitlines()[0])
+    for column in table.columns:
+        assert f"`{column}`" in section, column
+        empty = {("criteria", "standard_error"), ("timing", "estimator"), ("projected_sgd", "loss")}
+        if (path.stem, column) not in empty:
+            assert table[column].notna().all(), column
+    meta = json.loads(path.with_name(path.name + ".json").read_text())
+    assert {"settings_sha256", "commit", "versions", "threads", "machine"} <= set(meta)
+
+
+def test_every_figure_has_three_formats_and_a_caption():
+    stems = {p.stem for p in FIGURES.glob("*.png")}
+    assert {"criteria", "cost", "eigenvalues", "path_profile", "projected_sgd", "training"} == stems
+    for stem in stems:
+        for suffix in ("pdf", "svg", "png"):
+            assert 0 < (FIGURES / f"{stem}.{suffix}").stat().st_size <= 300_000
+        assert (FIGURES / f"{stem}.txt").read_text().strip()
+
+
+def test_no_temporary_file_is_left():
+    assert list(RESULTS.rglob(".*")) == []
+
+
+def test_the_report_holds_every_figure_and_table(tmp_path):
+    report = tmp_path / "report.html"
+    snakemake("--report", str(report))
+    html = report.read_text()
+    for name in [f"{p.stem}.png" for p in FIGURES.glob("*.png")] + [p.name for p in TABLES]:
+        assert name in html, name
+    for caption in FIGURES.glob("*.txt"):
+        assert caption.read_text()[:40] in html, caption.name
+    for category in ("Models", "Paper A", "Paper B"):
+        assert category in html

@@ -1,0 +1,110 @@
+"""The Snakefile as users meet it: plans, refusals, exact dependencies."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import _workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = sorted(p.stem for p in (ROOT / "src").glob("*.py") if not p.stem.startswith("_"))
+
+
+def snakemake(*arguments):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", ["default", "smoke", "d6"])
+def test_every_configuration_makes_a_plan(name):
+    done = snakemake("-n", "--forceall", "--quiet", "all", "--configfile", f"configs/{name}.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ({"landscape": {"sigmas": [-1]}}, "config: landscape.sigmas[0]: -1 is not allowed; it must be > 0"),
+        ({"landscap": {}}, "config: landscap: unknown key; did you mean landscape?"),
+        ({"landscape": {"k": [10**6]}}, "config: landscape.k: 1000000 is not allowed; k + 1 must be at most"),
+        ({"landscape": {"eigenpairs": 10**6}}, "the model has N = 57344 parameters"),
+    ],
+)
+def test_a_wrong_configuration_stops_with_one_line_before_any_job(override, expected, tmp_path):
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(override))
+    done = snakemake("-n", "--configfile", str(tmp_path / "wrong.yaml"))
+    output = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    said = [line for line in output if not re.match(r"Using workflow|Config file", line)]
+    assert done.returncode != 0
+    assert len(said) == 1, said
+    assert expected in said[0]
+
+
+def test_sources_of_a_stage_are_its_imports_and_nothing_else():
+    plot = _workflow.sources("plot_cost")
+    assert plot[0] == "src/plot_cost.py"
+    assert "src/valleyscope/plotting/cost.py" in plot
+    assert "src/valleyscope/plotting/style.py" in plot
+    assert not any("criteria" in path or "hessian" in path for path in plot)
+    assert "src/valleyscope/paths.py" in _workflow.sources("connect_minima")
+    assert "src/valleyscope/paths.py" not in _workflow.sources("find_eigenpairs")
+    assert "src/valleyscope/corpus.py" not in _workflow.sources("train_model")
+
+
+def test_every_source_file_is_used_by_some_stage():
+    used = {path for stage in STAGES for path in _workflow.sources(stage)}
+    there = {str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*.py")}
+    assert there - used == {"src/_workflow.py", "src/valleyscope/configuration.py"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_help_with_an_example_and_refuses_bad_input_in_one_line(stage, tmp_path):
+    command = [sys.executable, f"src/{stage}.py"]
+    done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert f"python src/{stage}.py" in done.stdout
+    bad = subprocess.run([*command, "--no-such-option"], cwd=ROOT, capture_output=True, text=True)
+    assert bad.returncode == 2
+    assert bad.stderr.startswith(f"{stage}: error: ")
+    assert bad.stderr.count("\n") == 1
+
+
+def run_stage(stage, *arguments):
+    command = [sys.executable, f"src/{stage}.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_missing_file_and_a_wrong_model_give_one_line(tmp_path):
+    table = run_stage("gather_table", "--tables", tmp_path / "no.csv", "--out", tmp_path / "x.csv")
+    assert table.returncode == 1
+    assert table.stderr.startswith("gather_table: error: ")
+    assert table.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    arguments = ["--tokens", "t", "--sequences", 1, "--data-seed", 0, "--held-out-sequences", 1]
+    arguments += ["--seed", 0, "--checkpoint", "c", "--curve", "c", "--training", "{}"]
+    model = run_stage("train_model", "--model", '{"widht": 8}', *arguments)
+    assert model.returncode == 2
+    assert "argument --model: not a valid ModelSettings" in model.stderr
+    assert "widht" in model.stderr
+    assert model.stderr.count("\n") == 1
+
+
+def test_pins_are_exact_and_the_conda_file_points_at_them():
+    for name in ("requirements.txt", "dev.txt"):
+        lines = (ROOT / "envs" / name).read_text().splitlines()
+        pins = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+        assert all("==" in pin or pin.startswith("-r ") for pin in pins)
+    environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
+    assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]
+
+
+def test_citation_names_version_and_both_papers():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert {"title", "message", "authors", "version", "license"} <= set(citation)
+    identifiers = [r["identifiers"][0]["value"] for r in citation["references"]]
+    assert identifiers == ["arXiv:2604.14870", "arXiv:2512.06297"]
