@@ -10,6 +10,6 @@ from valleyscope.plotting.criteria import KEYS, draw
 if __name__ == "__main__":
     _plot.run(
         draw,
-        [[*KEYS, "estimator", "estimate"], [*KEYS, "value", "variance", "gradient_share", "chance"]],
+        [[*KEYS, "estimator", "variance"], [*KEYS, "value", "slope", "gradient_share", "chance"]],
         __doc__,
     )

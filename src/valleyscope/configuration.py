@@ -104,6 +104,11 @@ def _check_landscape(section: dict, vocab_size: int) -> None:
 
 
 def _check_connectivity(section: dict) -> None:
+    seeds = [seed for pair in section["pairs"] for seed in pair]
+    shared = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if shared is not None:
+        allowed = f"seed {shared} stands in two pairs, which are then not independent"
+        refuse("connectivity.pairs", section["pairs"], allowed)
     for name in ("sgd", "control"):
         sgd = section["dynamics"][name]
         if sgd["steps"] % sgd["period"]:

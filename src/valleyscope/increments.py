@@ -96,10 +96,10 @@ def estimate_criteria(
         eigen: eigenpairs of H^(k) at the model's weights, at least max(dims).
 
     Returns two tables with columns dim, sigma and
-        estimates: estimator, estimate, standard_error. "direct_minus_quadratic" is the mean of δ² − q²
-            over the same draws, whose error is far below that of either mean.
-        terms: value, slope, curvature, cross (summing to the closed form), variance, gradient_share,
-            and the chance level of the latter, D/N.
+        estimates: estimator, estimate of E δ², standard_error, variance of δ. "direct_minus_quadratic" is
+            the mean of δ² − q² over the same draws, whose error is far below that of either mean.
+        terms: value, slope, curvature, cross (summing to the closed form), gradient_share, and the chance
+            level of the latter, D/N.
     """
     operator = HessianOperator(model, loss_fn, data[:k])
     sample = HessianOperator(model, loss_fn, data[k : k + 1])
@@ -112,22 +112,22 @@ def estimate_criteria(
         for sigma in sigmas:
             cell = {"dim": dim, "sigma": sigma}
             basis = eigen.vectors[:, :dim]
-            true = direct_increments(model, loss_fn, data, basis, sigma * draws, k) ** 2
-            modelled = quadratic.at(sigma * draws) ** 2
+            true = direct_increments(model, loss_fn, data, basis, sigma * draws, k)
+            modelled = quadratic.at(sigma * draws)
             closed = quadratic.gaussian_moment(sigma)
-            estimates.append({**cell, "estimator": "gaussian_moment", "estimate": closed})
-            for name, values in (
-                ("quadratic", modelled),
-                ("direct", true),
-                ("direct_minus_quadratic", true - modelled),
+            closed = {"estimate": closed, "variance": quadratic.variance(sigma)}
+            estimates.append({**cell, "estimator": "gaussian_moment", **closed})
+            spread = {"quadratic": modelled.var(ddof=1), "direct": true.var(ddof=1)}
+            spread["direct_minus_quadratic"] = spread["direct"] - spread["quadratic"]
+            for name, squares in (
+                ("quadratic", modelled**2),
+                ("direct", true**2),
+                ("direct_minus_quadratic", true**2 - modelled**2),
             ):
-                estimate = Estimate.of(values)
-                row = {"estimate": estimate.mean, "standard_error": estimate.standard_error}
+                estimate = Estimate.of(squares)
+                row = {"estimate": estimate.mean, "variance": spread[name]}
+                row["standard_error"] = estimate.standard_error
                 estimates.append({**cell, "estimator": name, **row})
-            beside = {
-                "variance": quadratic.variance(sigma),
-                "gradient_share": share[dim - 1],
-                "chance": dim / operator.size,
-            }
-            terms.append({**cell, **quadratic.terms(sigma), **beside})
+            share_of_slope = {"gradient_share": share[dim - 1], "chance": dim / operator.size}
+            terms.append({**cell, **quadratic.terms(sigma), **share_of_slope})
     return pd.DataFrame(estimates), pd.DataFrame(terms)

@@ -71,7 +71,7 @@ def changed(key, value):
         ("landscape.model.width", 30, r"landscape\.model\.width: 30 .*2 x heads = 4"),
         ("landscape.model.heads", 0, r"landscape\.model\.heads: 0 .*>= 1"),
         ("connectivity.model.kv_heads", 3, r"connectivity\.model\.kv_heads: 3 .*divisor"),
-        ("connectivity.training.batch", 65, r"connectivity\.training\.batch: 65 .*sequences = 64"),
+        ("connectivity.training.batch", 129, r"connectivity\.training\.batch: 129 .*sequences = 128"),
         ("connectivity.dynamics.starts", [0.5, 1.5], r"connectivity\.dynamics\.starts\[1\]: 1\.5 .*< 1"),
         (
             "connectivity.dynamics.sgd.steps",
@@ -79,6 +79,7 @@ def changed(key, value):
             r"connectivity\.dynamics\.sgd\.steps: 31 .*multiple of period = 15",
         ),
         ("connectivity.pairs", [[0, 1], [2]], r"connectivity\.pairs\[1\]: \[2\] .*at least 2"),
+        ("connectivity.pairs", [[0, 1], [1, 2]], r"connectivity\.pairs: .*seed 1 stands in two pairs"),
         ("output.results", "../elsewhere", r"output\.results: \"\.\./elsewhere\" "),
         ("output.results", "/tmp/x", r"output\.results: \"/tmp/x\" "),
         ("data.sha256", "abc", r"data\.sha256: \"abc\" "),

@@ -46,12 +46,11 @@ def draw(losses: pd.DataFrame, curvature: pd.DataFrame) -> tuple[Figure, str]:
 
 
 def middle_over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
-    """Value at the position nearest 1/2 over the mean of both ends, by pair."""
+    """Mean over positions in [0.4, 0.6] over the mean of both ends, by pair."""
 
     def ratio(rows: pd.DataFrame) -> float:
         values = rows.sort_values("position").set_index("position")[quantity]
-        middle = values.iloc[abs(values.index - 0.5).argmin()]
-        return middle / (values.iloc[0] + values.iloc[-1]) * 2
+        return values.loc[0.4:0.6].mean() / values.iloc[[0, -1]].mean()
 
     return table.groupby("pair")[["position", quantity]].apply(ratio)
 
@@ -76,7 +75,7 @@ def _caption(losses: pd.DataFrame, curvature: pd.DataFrame) -> str:
     return (
         "On the trained path the training loss rises to at most "
         f"{log_spread(barrier(trained))} times that of its higher end (straight line: "
-        f"{log_spread(barrier(line))}), while Tr H in the middle is "
+        f"{log_spread(barrier(line))}), while Tr H in the middle (0.4 to 0.6) is "
         f"{log_spread(middle_over_ends(bent, 'trace'))} times and λ_max "
         f"{log_spread(middle_over_ends(bent, 'lambda_max'))} times their value at the ends; the lowest Tr H on the "
         f"path is {log_spread(dip)} times that at the ends. The path is "

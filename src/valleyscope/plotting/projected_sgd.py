@@ -24,29 +24,23 @@ def displacements(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Left: position against t_eff from each start. Right: displacement against start."""
-    figure, (left, right) = new_figure(3.0, columns=2, width_ratios=[1.5, 1])
+    """Left: displacement against t_eff from each start. Right: against start, beside the control."""
+    figure, (left, right) = new_figure(3.0, columns=2, width_ratios=[1.3, 1])
     means = by_pair(table)
-    palette = sns.color_palette("viridis", means["start"].nunique())
+    means["displacement"] = means["position"] - means["start"]
     sns.lineplot(
         means.query("noise == 'minibatch'"),
         x="t_eff",
-        y="position",
+        y="displacement",
         hue="start",
-        palette=palette,
+        palette="vlag",
         errorbar=interval,
-        legend=False,
         ax=left,
     )
-    control = means.query("noise == 'none'").groupby(["start", "t_eff"])["position"].mean()
-    for start in means["start"].unique():
-        left.plot(control[start].index, control[start], "k--", lw=0.8)
-    left.set(
-        xlabel=r"$t_\mathrm{eff}$ = steps x learning rate",
-        ylabel="position on the path (0, 1: the minima)",
-        ylim=(0, 1),
-    )
-    left.set_title("Projected SGD (dashed: full-batch control)")
+    left.axhline(0, color="0.6", lw=0.7)
+    left.legend(title="start", ncols=3, loc="upper left")
+    left.set(xlabel=r"$t_\mathrm{eff}$ = steps x learning rate", ylabel="position - start")
+    left.set_title("Projected minibatch SGD")
     final = displacements(table)
     sns.pointplot(
         final,
