@@ -91,6 +91,28 @@ rule fetch_corpus:
         folder=directory(f"{OUT}/corpus/documents"),
         manifest=f"{OUT}/corpus/manifest.csv",
     log:
+        f"{OUT}/logs/fetch_corpus/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/fetch_corpus/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        source=corpus_source(DATA),
+    shell:
+        "python src/fetch_corpus.py {params.source} --folder {output.folder:q}"
+        " --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+
+
+rule train_tokenizer:
+    """Learn a byte-level BPE on the training documents."""
+    input:
+        code=sources("train_tokenizer"),
+        folder=rules.fetch_corpus.output.folder,
+        manifest=rules.fetch_corpus.output.manifest,
+    output:
+        ranks=f"{OUT}/corpus/tokenizer.tiktoken",
+        description=f"{OUT}/corpus/tokenizer.json",
+    log:
         f"{OUT}/logs/train_tokenizer/all.log",
     benchmark:
         f"{OUT}/benchmarks/train_tokenizer/all.tsv"

@@ -10,8 +10,8 @@ SRC = Path(__file__).parent
 
 
 def as_json(settings: dict) -> str:
-    """Settings as a JSON argument."""
-    return json.dumps(settings)
+    """Settings as a JSON argument, the same whatever the order of their keys in the file."""
+    return json.dumps(settings, sort_keys=True)
 
 
 def problem(config: dict, section: dict) -> str:
