@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from _workflow import as_json, corpus_source, problem, sources
+from _workflow import as_json, corpus_source, options, problem, sources
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
 
@@ -251,14 +251,13 @@ rule time_estimators:
     params:
         problem=PROBLEM_A,
         seed=A["seeds"][0],
-        at=A["timing"],
+        timing=options(A["timing"]),
         samples=A["samples"],
         tolerance=A["tolerance"],
     shell:
         "python src/time_estimators.py --threads {threads} {params.problem}"
         " --data-seed {params.seed} --tokens {input.tokens:q}"
-        " --checkpoint {input.checkpoint:q} --k {params.at[k]} --dim {params.at[dim]}"
-        " --sigma {params.at[sigma]} --repeats {params.at[repeats]} --samples {params.samples}"
+        " --checkpoint {input.checkpoint:q} {params.timing} --samples {params.samples}"
         " --tolerance {params.tolerance} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -335,14 +334,12 @@ rule profile_path:
     params:
         problem=PROBLEM_B,
         seed=lambda w: PAIRS[w.pair][0],
-        profile=B["profile"],
+        profile=options(B["profile"]),
     shell:
         "python src/profile_path.py --threads {threads} {params.problem}"
         " --tokens {input.tokens:q}"
         " --path {input.path:q} --kind {wildcards.kind} --pair {wildcards.pair}"
-        " --points {params.profile[points]} --dense-points {params.profile[dense_points]}"
-        " --probes {params.profile[probes]} --tolerance {params.profile[tolerance]}"
-        " --seed {params.seed} --curvature {output.curvature:q} --losses {output.losses:q}"
+        " {params.profile} --seed {params.seed} --curvature {output.curvature:q} --losses {output.losses:q}"
         " 2>&1 | tee {log:q}"
 
 

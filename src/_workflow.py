@@ -14,16 +14,23 @@ def as_json(settings: dict) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+def options(settings: dict) -> str:
+    """Settings as command-line options --key value, sorted and quoted for the shell."""
+    words = [(f"--{key.replace('_', '-')}", str(value)) for key, value in sorted(settings.items())]
+    return shlex.join(word for pair in words for word in pair)
+
+
 def problem(config: dict, section: dict) -> str:
     """The command-line options that fix a learning problem, quoted for the shell."""
     model = {"vocab_size": config["data"]["vocab_size"], **section["model"]}
-    options = {
-        "--device": config["device"],
-        "--model": as_json(model),
-        "--sequences": section["sequences"],
-        "--held-out-sequences": config["data"]["held_out_sequences"],
-    }
-    return shlex.join(str(word) for option in options.items() for word in option)
+    return options(
+        {
+            "device": config["device"],
+            "model": as_json(model),
+            "sequences": section["sequences"],
+            "held_out_sequences": config["data"]["held_out_sequences"],
+        }
+    )
 
 
 def corpus_source(data: dict) -> str:

@@ -81,9 +81,9 @@ def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
     sgd = final.query("noise == 'minibatch'")["displacement"].abs().max()
     far = table.query("noise == 'minibatch' and step > 0")["distance"]
     return (
-        f"By t_eff = {final['t_eff'].max():g} SGD moves towards 1 from the starts {_listed(moved['+'])} and towards 0 "
-        f"from {_listed(moved['-'])} (the interval excludes 0); its largest mean displacement is {sgd:.3f} of the path, "
-        f"that of full-batch gradient descent with the same rate and momentum {control:.3f}. Before each projection a "
+        f"By t_eff = {final['t_eff'].max():g} SGD has moved towards 1 from {_listed(moved['+'])} and towards 0 from "
+        f"{_listed(moved['-'])} (intervals that exclude 0); its largest mean displacement is {sgd:.2g} of the path, "
+        f"that of full-batch gradient descent with the same rate and momentum {control:.2g}. Before each projection a "
         f"replica is {far.mean():.2g} (mean) and up to {far.max():.2g} (largest) away from the path. Mean and 95 % "
         f"t-interval over {final['pair'].nunique()} independent pairs of minima, "
         f"{table['replica'].nunique() // final['start'].nunique()} replicas averaged in each."
@@ -91,4 +91,4 @@ def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(names) if names else "none"
+    return ", ".join(names) if names else "no start"
