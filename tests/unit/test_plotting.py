@@ -97,7 +97,7 @@ CASES = {
     criteria: (criteria_tables, "at σ = 0.001, 0.01 ("),
     cost: (cost_tables, "20,000 times faster than batched direct Monte Carlo; end to end the ratio is 1.20"),
     path_profile: (profile_tables, "Tr H in the middle (0.4 to 0.6) is 3 [3, 3] times"),
-    projected_sgd: (sgd_tables, "moved towards 1 from 0.8 and towards 0 from 0.2"),
+    projected_sgd: (sgd_tables, "has moved towards 1 from 0.8 and towards 0 from 0.2. The full-batch"),
 }
 
 

@@ -70,24 +70,31 @@ def _labels(axes) -> tuple[list, list[str]]:
 
 
 def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
-    moved = {"+": [], "-": []}
-    for start, rows in final.query("noise == 'minibatch'").groupby("start"):
-        _, low, high = student_interval(rows["displacement"])
-        if low > 0:
-            moved["+"].append(f"{start:g}")
-        elif high < 0:
-            moved["-"].append(f"{start:g}")
-    control = final.query("noise == 'none'")["displacement"].abs().max()
-    sgd = final.query("noise == 'minibatch'")["displacement"].abs().max()
+    wide = final.pivot(index=["start", "pair"], columns="noise", values="displacement")
+    excess = wide["minibatch"] - wide["none"]
+    largest = wide.abs().groupby("start").mean().max()
     far = table.query("noise == 'minibatch' and step > 0")["distance"]
     return (
-        f"By t_eff = {final['t_eff'].max():g} SGD has moved towards 1 from {_listed(moved['+'])} and towards 0 from "
-        f"{_listed(moved['-'])} (intervals that exclude 0); its largest mean displacement is {sgd:.2g} of the path, "
-        f"that of full-batch gradient descent with the same rate and momentum {control:.2g}. Before each projection a "
-        f"replica is {far.mean():.2g} (mean) and up to {far.max():.2g} (largest) away from the path. Mean and 95 % "
-        f"t-interval over {final['pair'].nunique()} independent pairs of minima, "
-        f"{table['replica'].nunique() // final['start'].nunique()} replicas averaged in each."
+        f"By t_eff = {final['t_eff'].max():g} minibatch SGD has moved {_directions(wide['minibatch'])}. The full-batch "
+        "control, gradient descent with the same rate and momentum, shows how much of that is the slope of the loss: "
+        f"beyond it SGD has moved {_directions(excess)}. The largest mean displacement is {largest['minibatch']:.2g} of "
+        f"the path for SGD and {largest['none']:.2g} for the control. Before each projection a replica is {far.mean():.2g} "
+        f"(mean) and up to {far.max():.2g} (largest) away from the path. Mean and 95 % t-interval over "
+        f"{final['pair'].nunique()} independent pairs of minima, {table['replica'].nunique() // final['start'].nunique()} "
+        "replicas averaged in each; a direction is named where the interval excludes 0."
     )
+
+
+def _directions(displacement: pd.Series) -> str:
+    """Towards which end from which starts, for a series by (start, pair)."""
+    moved = {"1": [], "0": []}
+    for start, values in displacement.groupby("start"):
+        _, low, high = student_interval(values)
+        if low > 0:
+            moved["1"].append(f"{start:g}")
+        elif high < 0:
+            moved["0"].append(f"{start:g}")
+    return f"towards 1 from {_listed(moved['1'])} and towards 0 from {_listed(moved['0'])}"
 
 
 def _listed(names: list[str]) -> str:
