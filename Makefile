@@ -32,6 +32,8 @@ report: .venv/run
 	$(RUN) snakemake --cores 1 --report report.html
 
 reference: .venv/run
+	@$(RUN) snakemake -n --cores 1 2>&1 | grep -q "Nothing to be done" \
+	  || { echo "make: the default run is not finished; run make first" >&2; exit 1; }
 	$(RUN) python src/write_reference.py --results results --figures figures --reference results/reference --readme README.md
 
 clean:

@@ -26,7 +26,11 @@ B = config["connectivity"]
 PROBLEM_A = problem(config, A)
 PROBLEM_B = problem(config, B) + f" --data-seed {B['data_seed']}"
 PAIRS = {f"{a}-{b}": (a, b) for a, b in B["pairs"]}
-DRIVES = {"minibatch": "sgd", "none": "control"}  # noise -> settings of that run
+SGD = B["dynamics"]["sgd"]
+DRIVES = {  # noise -> settings of that run; batch 0 is the whole data
+    "minibatch": SGD,
+    "none": {**SGD, "batch": 0, "steps": B["dynamics"]["control_steps"]},
+}
 
 
 def parts(pattern, **values):
@@ -47,7 +51,7 @@ TABLES = {
 }
 # figure -> (category in the report, tables it is drawn from)
 FIGURES = {
-    "training": ("Models", ["training_landscape", "training_minima"]),
+    "training": ("Text and models", ["training_landscape", "training_minima"]),
     "eigenvalues": ("Paper A", ["eigenvalues"]),
     "criteria": ("Paper A", ["criteria", "terms"]),
     "cost": ("Paper A", ["timing"]),
@@ -89,7 +93,12 @@ rule fetch_corpus:
         text=DATA["text"] or [],
     output:
         folder=directory(f"{OUT}/corpus/documents"),
-        manifest=f"{OUT}/corpus/manifest.csv",
+        manifest=report(
+            f"{OUT}/corpus/manifest.csv",
+            caption="captions/table.rst",
+            category="Text and models",
+            labels={"what": "manifest", "kind": "table"},
+        ),
     log:
         f"{OUT}/logs/fetch_corpus/all.log",
     benchmark:
@@ -133,7 +142,8 @@ rule encode_corpus:
         manifest=rules.fetch_corpus.output.manifest,
         ranks=rules.train_tokenizer.output.ranks,
     output:
-        f"{OUT}/corpus/tokens.safetensors",
+        tokens=f"{OUT}/corpus/tokens.safetensors",
+        meta=f"{OUT}/corpus/tokens.safetensors.json",
     log:
         f"{OUT}/logs/encode_corpus/all.log",
     benchmark:
@@ -142,7 +152,7 @@ rule encode_corpus:
         "envs/environment.yaml"
     shell:
         "python src/encode_corpus.py --folder {input.folder:q} --manifest {input.manifest:q}"
-        " --tokenizer {input.ranks:q} --out {output:q} 2>&1 | tee {log:q}"
+        " --tokenizer {input.ranks:q} --out {output.tokens:q} 2>&1 | tee {log:q}"
 
 
 # ---------------------------------------------------------------- Paper A: increments of the landscape
@@ -152,9 +162,10 @@ rule train_language_model:
     """Train on one pass over sequences in seeded order; the first k of them make L_k."""
     input:
         code=sources("train_model"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
     output:
         checkpoint=f"{OUT}/parts/landscape/model_{{seed}}.safetensors",
+        meta=f"{OUT}/parts/landscape/model_{{seed}}.safetensors.json",
         curve=f"{OUT}/parts/landscape/curve_{{seed}}.csv",
     log:
         f"{OUT}/logs/train_language_model/{{seed}}.log",
@@ -176,10 +187,11 @@ rule find_eigenpairs:
     """Leading eigenpairs of H^(k) at the trained weights."""
     input:
         code=sources("find_eigenpairs"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
         checkpoint=rules.train_language_model.output.checkpoint,
     output:
         eigen=f"{OUT}/parts/landscape/eigen_{{seed}}_{{k}}.safetensors",
+        meta=f"{OUT}/parts/landscape/eigen_{{seed}}_{{k}}.safetensors.json",
         table=f"{OUT}/parts/landscape/eigenvalues_{{seed}}_{{k}}.csv",
     log:
         f"{OUT}/logs/find_eigenpairs/{{seed}}_{{k}}.log",
@@ -203,7 +215,7 @@ rule estimate_criteria:
     """Δ₂^(D) by closed form, quadratic and direct Monte Carlo over a grid of D and σ."""
     input:
         code=sources("estimate_criteria"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
         checkpoint=rules.train_language_model.output.checkpoint,
         eigen=rules.find_eigenpairs.output.eigen,
     output:
@@ -232,7 +244,7 @@ rule time_estimators:
     """Seconds of each stage of Δ₂^(D), alone on all cores."""
     input:
         code=sources("time_estimators"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
         checkpoint=f"{OUT}/parts/landscape/model_{A['seeds'][0]}.safetensors",
     output:
         report(
@@ -268,9 +280,10 @@ rule train_minimum:
     """Train to the loss floor on a small subset, the same for all seeds."""
     input:
         code=sources("train_model"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
     output:
         checkpoint=f"{OUT}/parts/connectivity/minimum_{{seed}}.safetensors",
+        meta=f"{OUT}/parts/connectivity/minimum_{{seed}}.safetensors.json",
         curve=f"{OUT}/parts/connectivity/curve_{{seed}}.csv",
     log:
         f"{OUT}/logs/train_minimum/{{seed}}.log",
@@ -292,13 +305,18 @@ rule connect_minima:
     """The straight line and a trained low-loss polygon between two minima."""
     input:
         code=sources("connect_minima"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
         ends=lambda w: [
             f"{OUT}/parts/connectivity/minimum_{seed}.safetensors" for seed in PAIRS[w.pair]
         ],
     output:
         straight=f"{OUT}/parts/connectivity/path_straight_{{pair}}.safetensors",
         trained=f"{OUT}/parts/connectivity/path_trained_{{pair}}.safetensors",
+        meta=multiext(
+            f"{OUT}/parts/connectivity/path_",
+            "straight_{pair}.safetensors.json",
+            "trained_{pair}.safetensors.json",
+        ),
     log:
         f"{OUT}/logs/connect_minima/{{pair}}.log",
     benchmark:
@@ -320,7 +338,7 @@ rule profile_path:
     """Loss, Tr H and the largest eigenvalue along a path."""
     input:
         code=sources("profile_path"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
         path=f"{OUT}/parts/connectivity/path_{{kind}}_{{pair}}.safetensors",
     output:
         curvature=f"{OUT}/parts/connectivity/curvature_{{kind}}_{{pair}}.csv",
@@ -347,7 +365,7 @@ rule run_projected_sgd:
     """SGD (or gradient descent, its control) beside the trained path, projected back to it."""
     input:
         code=sources("run_projected_sgd"),
-        tokens=rules.encode_corpus.output,
+        tokens=rules.encode_corpus.output.tokens,
         path=f"{OUT}/parts/connectivity/path_trained_{{pair}}.safetensors",
     output:
         f"{OUT}/parts/connectivity/trajectories_{{noise}}_{{pair}}.csv",
@@ -362,7 +380,7 @@ rule run_projected_sgd:
         seed=lambda w: PAIRS[w.pair][0],
         starts=B["dynamics"]["starts"],
         replicas=lambda w: B["dynamics"]["replicas"] if w.noise == "minibatch" else 1,
-        sgd=lambda w: as_json(B["dynamics"][DRIVES[w.noise]]),
+        sgd=lambda w: as_json(DRIVES[w.noise]),
     shell:
         "python src/run_projected_sgd.py --threads {threads} {params.problem}"
         " --tokens {input.tokens:q}"

@@ -7,6 +7,7 @@ from torch import Tensor
 
 import _stage
 from valleyscope.artifacts import load_tensors
+from valleyscope.errors import InputError
 from valleyscope.model import ModelSettings, Transformer
 from valleyscope.tokenizer import draw_sequences
 
@@ -26,7 +27,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def data(parsed: argparse.Namespace) -> tuple[Tensor, Tensor]:
     """Training sequences in their seeded order and held-out sequences, (n, T + 1) each."""
-    tokens = load_tensors(parsed.tokens)
+    tokens = load_tensors(parsed.tokens, ["train", "held_out"])
     context = parsed.model.context
     train = draw_sequences(tokens["train"], context, parsed.sequences, parsed.data_seed)
     held_out = draw_sequences(tokens["held_out"], context, parsed.held_out_sequences, seed=0)
@@ -37,5 +38,13 @@ def model(parsed: argparse.Namespace, weights: Path | None = None, seed: int = 0
     """The model drawn from `seed`, or with the weights of a checkpoint."""
     result = Transformer(parsed.model, seed)
     if weights is not None:
-        result.load_state_dict(load_tensors(weights))
+        wanted = {name: t.shape for name, t in result.state_dict().items()}
+        found = load_tensors(weights, list(wanted))
+        for name, shape in wanted.items():
+            if found[name].shape != shape:
+                raise InputError(
+                    f"{weights}: {name} has shape {tuple(found[name].shape)}, --model makes it "
+                    f"{tuple(shape)}; give the settings the checkpoint was trained with"
+                )
+        result.load_state_dict(found)
     return result.to(parsed.device)

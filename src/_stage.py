@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,10 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     if "torch" in sys.modules:
         import torch
 
+        if parsed.device == "cuda" and not torch.cuda.is_available():
+            sys.exit(f"{Path(sys.argv[0]).stem}: error: device cuda: torch sees no GPU; set device: cpu")
         torch.set_num_threads(parsed.threads)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS needs it
         torch.use_deterministic_algorithms(True)
         torch.set_float32_matmul_precision("highest")
     try:
@@ -57,14 +61,14 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         sys.exit(130)
 
 
-def meta(parsed: argparse.Namespace) -> dict:
-    """Provenance of what this call writes: its settings are all arguments but paths and threads."""
+def meta(parsed: argparse.Namespace, *inputs: Path) -> dict:
+    """Provenance of what this call writes: all arguments but paths and threads, and checksums of inputs."""
     chosen = {
         name: getattr(value, "__dict__", value)
         for name, value in sorted(vars(parsed).items())
         if name not in ("threads", "device") and not _is_path(value)
     }
-    return provenance(chosen, parsed.threads, parsed.device)
+    return provenance(chosen, list(inputs), parsed.threads, parsed.device)
 
 
 def _is_path(value) -> bool:

@@ -36,8 +36,9 @@ def main(args):
         trained = train_polygon(
             model, sequence_losses, data, relaxed, args.polygon, **shown_from(args.polygon.steps)
         )
+    meta = _stage.meta(args, args.tokens, *args.ends)
     for path, out in ((straight_line(*relaxed), args.straight), (trained, args.trained)):
-        save_tensors({"pivots": path.pivots}, out, {**_stage.meta(args), "length": path.length})
+        save_tensors({"pivots": path.pivots}, out, {**meta, "length": path.length})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def main(args):
     texts = read_corpus(args.folder, args.manifest)
     tokens = {split: encode_documents(tokenizer, texts[split]) for split in texts}
     counts = {split: len(ids) for split, ids in tokens.items()}
-    save_tensors(tokens, args.out, {**_stage.meta(args), "tokens": counts})
+    save_tensors(tokens, args.out, {**_stage.meta(args, args.manifest, args.tokenizer), "tokens": counts})
 
 
 if __name__ == "__main__":

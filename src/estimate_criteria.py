@@ -20,8 +20,9 @@ from valleyscope.model import sequence_losses
 def main(args):
     data, _ = _problem.data(args)
     model = _problem.model(args, args.checkpoint)
-    saved = load_tensors(args.eigen)
-    eigen = EigenResult(saved["values"], saved["vectors"], saved["residuals"], 0, True)
+    names = ["values", "vectors", "residuals"]
+    saved = load_tensors(args.eigen, names)
+    eigen = EigenResult(*(saved[name].to(args.device) for name in names), matvecs=0, converged=True)
     tables = estimate_criteria(
         model,
         sequence_losses,
@@ -36,7 +37,7 @@ def main(args):
     for table, path in zip(tables, (args.estimates, args.terms), strict=True):
         table.insert(0, "seed", args.data_seed)
         table.insert(1, "k", args.k)
-        write_table(table, path, _stage.meta(args))
+        write_table(table, path, _stage.meta(args, args.tokens, args.checkpoint, args.eigen))
 
 
 if __name__ == "__main__":

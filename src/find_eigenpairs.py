@@ -41,9 +41,10 @@ def main(args):
             "gradient_norm": operator.gradient().double().norm().item(),
         }
     )
-    write_table(table, args.table, _stage.meta(args))
+    meta = _stage.meta(args, args.tokens, args.checkpoint)
+    write_table(table, args.table, meta)
     tensors = {"values": eigen.values, "vectors": eigen.vectors, "residuals": eigen.residuals}
-    save_tensors(tensors, args.out, {**_stage.meta(args), "products": eigen.matvecs})
+    save_tensors(tensors, args.out, {**meta, "products": eigen.matvecs})
 
 
 if __name__ == "__main__":

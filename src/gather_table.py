@@ -1,4 +1,4 @@
-"""Concatenate the tables of seeds, sizes or pairs into one.
+"""Concatenate the tables of seeds, sizes or pairs into one; its provenance is what they share.
 
 Example:
     python src/gather_table.py --tables parts/a.csv parts/b.csv --out table.csv
@@ -9,12 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 import _stage
-from valleyscope.artifacts import read_table, write_table
+from valleyscope.artifacts import provenance, read_json, read_table, sidecar, write_table
 
 
 def main(args):
     tables = [read_table(path, []) for path in args.tables]
-    write_table(pd.concat(tables, ignore_index=True), args.out, _stage.meta(args))
+    settings = [read_json(sidecar(path))["settings"] for path in args.tables]
+    common = {key: value for key, value in settings[0].items() if all(s.get(key) == value for s in settings)}
+    meta = provenance(common, args.tables, args.threads)
+    write_table(pd.concat(tables, ignore_index=True), args.out, meta)
 
 
 if __name__ == "__main__":

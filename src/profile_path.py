@@ -22,7 +22,7 @@ from valleyscope.profile import loss_profile, profile_path
 def main(args):
     data, held_out = _problem.data(args)
     model = _problem.model(args)
-    path = WeightPath(load_tensors(args.path)["pivots"].to(args.device))
+    path = WeightPath(load_tensors(args.path, ["pivots"])["pivots"].to(args.device))
     with _stage.progress(args.points, f"profile {args.kind} {args.pair}", "point") as bar:
         curvature = profile_path(
             model,
@@ -41,7 +41,7 @@ def main(args):
         table.insert(0, "pair", args.pair)
         table.insert(1, "kind", args.kind)
         table["length"] = path.length
-        write_table(table, out, _stage.meta(args))
+        write_table(table, out, _stage.meta(args, args.tokens, args.path))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from valleyscope.paths import Path as WeightPath
 
 def main(args):
     data, _ = _problem.data(args)
-    path = WeightPath(load_tensors(args.path)["pivots"].to(args.device))
+    path = WeightPath(load_tensors(args.path, ["pivots"])["pivots"].to(args.device))
     starts = torch.tensor(args.starts, dtype=torch.float64).repeat_interleave(args.replicas)
     name = f"sgd {args.noise} {args.pair}"
     with _stage.progress(args.sgd.steps // args.sgd.period, name, "period") as bar:
@@ -38,7 +38,7 @@ def main(args):
         )
     table.insert(0, "pair", args.pair)
     table.insert(1, "noise", args.noise)
-    write_table(table, args.out, _stage.meta(args))
+    write_table(table, args.out, _stage.meta(args, args.tokens, args.path))
 
 
 if __name__ == "__main__":

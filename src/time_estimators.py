@@ -65,7 +65,7 @@ def main(args):
     table = pd.DataFrame(rows, columns=["stage", "estimator", "repeat", "seconds", "products"])
     unit = median(table.query("stage == 'gradient'")["seconds"])
     table["gradients"] = table["seconds"] / unit
-    write_table(table, args.out, _stage.meta(args))
+    write_table(table, args.out, _stage.meta(args, args.tokens, args.checkpoint))
 
 
 if __name__ == "__main__":

@@ -42,15 +42,16 @@ def main(args):
             seed=args.seed,
             on_record=show,
         )
+    meta = _stage.meta(args, args.tokens)
     curve = pd.DataFrame(map(asdict, records))
-    write_table(curve.assign(seed=args.seed), args.curve, _stage.meta(args))
+    write_table(curve.assign(seed=args.seed), args.curve, meta)
     final = {
         "seed": args.seed,
         "step": records[-1].step,
         "train_loss": mean_loss(model, sequence_losses, data),
         "held_out_loss": records[-1].held_out_loss,
     }
-    save_tensors(model.state_dict(), args.checkpoint, {**_stage.meta(args), **final})
+    save_tensors(model.state_dict(), args.checkpoint, {**meta, **final})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from valleyscope.tokenizer import save_tokenizer, train_tokenizer
 
 def main(args):
     texts = read_corpus(args.folder, args.manifest)["train"]
-    save_tokenizer(train_tokenizer(texts, args.vocab_size), args.out, _stage.meta(args))
+    save_tokenizer(train_tokenizer(texts, args.vocab_size), args.out, _stage.meta(args, args.manifest))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ def main(args):
     tables = sorted(args.results.glob("*.csv"))
     if not tables:
         raise InputError(f"{args.results}: no tables; run `make` first")
-    args.reference.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(args.reference, ignore_errors=True)
+    args.reference.mkdir(parents=True)
     for table in tables:
         shutil.copyfile(table, args.reference / table.name)
         shutil.copyfile(sidecar(table), sidecar(args.reference / table.name))

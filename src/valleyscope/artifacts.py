@@ -11,11 +11,12 @@ import platform
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError
 
@@ -51,8 +52,8 @@ def digest(settings: dict) -> str:
 
 @cache
 def commit() -> str:
-    """The checkout's commit, with "+" if tracked files differ from it; "unknown" outside git."""
-    folder = Path(__file__).parent
+    """The checkout's commit, with "+" if sources or configuration differ from it; "unknown" outside git."""
+    folder = Path(__file__).parents[2]
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
@@ -61,21 +62,40 @@ def commit() -> str:
         return done.stdout.strip()
 
     try:
-        dirty = git("status", "--porcelain", "--untracked-files=no", "--", ".")
+        dirty = git(
+            "status", "--porcelain", "--untracked-files=no", "--", "src", "Snakefile", "configs", "envs"
+        )
         return git("rev-parse", "HEAD") + ("+" if dirty else "")
     except OSError:
         return "unknown"
 
 
-def provenance(settings: dict, threads: int, device: str = "cpu") -> dict:
-    """What made a file: settings and their digest, commit, versions, threads, machine."""
+@cache
+def machine() -> str:
+    """System, architecture and processor."""
+    name = platform.processor()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return f"{platform.system()} {platform.machine()} {name}"
+
+
+def file_sha256(path: Path) -> str:
+    """Checksum of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def provenance(settings: dict, inputs: list[Path], threads: int, device: str = "cpu") -> dict:
+    """What made a file: settings, checksums of inputs, digest of both, commit, versions, machine."""
+    checksums = {path.name: file_sha256(path) for path in inputs}
     return {
         "settings": settings,
-        "settings_sha256": digest(settings),
+        "inputs": checksums,
+        "sha256_of_settings_and_inputs": digest({"settings": settings, "inputs": checksums}),
         "commit": commit(),
         "versions": {name: version(name) for name in VERSIONS_OF},
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "device": device,
         "threads": threads,
     }
@@ -96,7 +116,10 @@ def read_json(path: Path) -> dict:
 
 
 def write_table(table: pd.DataFrame, path: Path, meta: dict) -> None:
-    """Write a tidy CSV and its provenance."""
+    """Write a tidy CSV and its provenance; FloatingPointError if a number is infinite."""
+    infinite = [name for name in table.select_dtypes("number") if np.isinf(table[name]).any()]
+    if infinite:
+        raise FloatingPointError(f"{path.name}: column {infinite[0]} is not finite")
     with write_atomically(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     write_json(meta, sidecar(path))
@@ -120,14 +143,18 @@ def save_tensors(tensors: dict, path: Path, meta: dict) -> None:
 
     with write_atomically(path) as temporary:
         save_file({name: t.detach().contiguous() for name, t in tensors.items()}, temporary)
-        checksum = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        checksum = file_sha256(temporary)
     write_json({**meta, "sha256": checksum}, sidecar(path))
 
 
-def load_tensors(path: Path) -> dict:
-    """Read tensors written by `save_tensors`; InputError if file and checksum disagree."""
+def load_tensors(path: Path, names: list[str]) -> dict:
+    """Read what `save_tensors` wrote; InputError if the checksum is wrong or one of `names` is missing."""
     from safetensors.torch import load_file
 
-    if hashlib.sha256(path.read_bytes()).hexdigest() != read_json(sidecar(path)).get("sha256"):
+    if file_sha256(path) != read_json(sidecar(path)).get("sha256"):
         raise InputError(f"{path}: damaged, its checksum is wrong; delete it and rerun")
-    return load_file(path)
+    tensors = load_file(path)
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        raise InputError(f"{path}: holds no tensor {missing[0]!r}; name the right file")
+    return tensors

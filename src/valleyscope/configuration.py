@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from pathlib import Path
 
 import jsonschema
@@ -12,8 +13,9 @@ from valleyscope.errors import InputError
 
 def check_config(config: dict, schema: Path) -> None:
     """Raise InputError with one line about the first thing that is wrong with `config`."""
+    _check_keys(config, "")
     with schema.open(encoding="utf-8") as file:
-        validator = jsonschema.Draft202012Validator(yaml.safe_load(file))
+        validator = _Validator(yaml.safe_load(file))
     first = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if first is not None:
         raise InputError(_describe(first))
@@ -22,7 +24,29 @@ def check_config(config: dict, schema: Path) -> None:
         _check_training(config[section], section)
     _check_landscape(config["landscape"], config["data"]["vocab_size"])
     _check_connectivity(config["connectivity"])
-    _check_text(config)
+    _check_size_of_text(config)
+
+
+def _is_number(checker, value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# JSON Schema takes 8.0 for an integer and YAML has .nan: neither can be a count here.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number).redefine(
+        "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
+def _check_keys(section, path: str) -> None:
+    """Refuse keys that are not text, which YAML makes of bare words such as `on` or numbers."""
+    for key, value in section.items():
+        if not isinstance(key, str):
+            refuse(f"{path}{key}", key, "a key must be text; put it in quotes")
+        if isinstance(value, dict):
+            _check_keys(value, f"{path}{key}.")
 
 
 def parameter_count(model: dict, vocab_size: int) -> int:
@@ -35,7 +59,11 @@ def parameter_count(model: dict, vocab_size: int) -> int:
 
 def refuse(key: str, value, allowed: str) -> None:
     """Raise the one-line error of this module."""
-    raise InputError(f"config: {key}: {json.dumps(value)} is not allowed; {allowed}")
+    raise InputError(f"config: {key}: {_shown(value)} is not allowed; {allowed}")
+
+
+def _shown(value) -> str:
+    return json.dumps(value, default=str)
 
 
 def _describe(error: jsonschema.ValidationError) -> str:
@@ -55,6 +83,8 @@ def _describe(error: jsonschema.ValidationError) -> str:
         case "type":
             kind = error.validator_value
             allowed = f"it must be of type {kind if isinstance(kind, str) else ' or '.join(kind)}"
+            if kind == "number":
+                allowed = "it must be a finite number"
             if isinstance(value, str) and "e" in value:
                 allowed += " (YAML reads 1e-3 as text: write 1.0e-3)"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
@@ -70,7 +100,7 @@ def _describe(error: jsonschema.ValidationError) -> str:
             allowed = f"it must match {error.validator_value}"
         case _:
             allowed = f"it must satisfy {error.validator}: {error.validator_value}"
-    return f"config: {key}: {json.dumps(value)} is not allowed; {allowed}"
+    return f"config: {key}: {_shown(value)} is not allowed; {allowed}"
 
 
 def _check_model(model: dict, key: str) -> None:
@@ -109,24 +139,35 @@ def _check_connectivity(section: dict) -> None:
     if shared is not None:
         allowed = f"seed {shared} stands in two pairs, which are then not independent"
         refuse("connectivity.pairs", section["pairs"], allowed)
-    for name in ("sgd", "control"):
-        sgd = section["dynamics"][name]
-        if sgd["steps"] % sgd["period"]:
-            allowed = f"it must be a multiple of period = {sgd['period']}"
-            refuse(f"connectivity.dynamics.{name}.steps", sgd["steps"], allowed)
+    dynamics = section["dynamics"]
+    steps, period = dynamics["sgd"]["steps"], dynamics["sgd"]["period"]
+    for key, value in (("sgd.steps", steps), ("control_steps", dynamics["control_steps"])):
+        if value % period:
+            refuse(f"connectivity.dynamics.{key}", value, f"it must be a multiple of period = {period}")
+    if dynamics["control_steps"] > steps:
+        allowed = f"it must be at most sgd.steps = {steps}"
+        refuse("connectivity.dynamics.control_steps", dynamics["control_steps"], allowed)
+    points = section["profile"]["points"]
+    if points % 2 == 0:
+        refuse("connectivity.profile.points", points, "it must be odd, so that the middle is one")
 
 
-def _check_text(config: dict) -> None:
-    text = config["data"]["text"]
-    if text is None:
-        return
-    if not Path(text).is_file():
-        refuse("data.text", text, "it must be an existing file")
-    # A token is at least a byte, so a file cannot hold more windows than this.
+def _check_size_of_text(config: dict) -> None:
+    """A token is at least a byte, so a text holds at most its bytes / (context + 1) sequences."""
+    data = config["data"]
+    size, name = data["bytes"], data["package"]
+    share = {"sequences": 1.0, "held_out_sequences": 1.0}
+    if data["text"] is not None:
+        if not Path(data["text"]).is_file():
+            refuse("data.text", data["text"], "it must be an existing file")
+        size, name = Path(data["text"]).stat().st_size, data["text"]
+        share = {"sequences": 1 - data["text_held_out"], "held_out_sequences": data["text_held_out"]}
     for section in ("landscape", "connectivity"):
         window = config[section]["model"]["context"] + 1
-        most = Path(text).stat().st_size // window
-        wanted = config[section]["sequences"]
-        if wanted > most:
-            allowed = f"{text} holds at most {most} sequences of {window} tokens"
-            refuse(f"{section}.sequences", wanted, allowed)
+        for key, wanted in (
+            (f"{section}.sequences", config[section]["sequences"]),
+            ("data.held_out_sequences", data["held_out_sequences"]),
+        ):
+            most = int(size * share[key.split(".")[1]]) // window
+            if wanted > most:
+                refuse(key, wanted, f"{name} holds at most {most} sequences of {window} tokens")

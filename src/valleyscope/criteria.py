@@ -1,6 +1,6 @@
 """The quadratic model of a loss increment in a subspace, and the moments that Paper A's criteria are.
 
-With δ ≈ a + cᵀz + ½ zᵀBz and z ~ N(0, σ² I_D), where (shared notation of the README)
+With δ ≈ a + cᵀz + ½ zᵀBz and z ~ N(0, σ² I_D), where
 
     a = δ_k(w*)      c = Uᵀ(g_{k+1} − g^(k)) / (k+1)      B = Uᵀ(H_{k+1} − H^(k))U / (k+1),
 

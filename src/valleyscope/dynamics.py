@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from valleyscope.errors import InputError
 from valleyscope.paths import Path
-from valleyscope.weights import LossFunction, replica_gradients
+from valleyscope.weights import LossFunction, replica_gradients, require_finite
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def projected_sgd(
         weights = weights - s.learning_rate * velocity
         period_loss += losses.double() / s.period
         if step % s.period == 0:
+            require_finite(weights, f"weights of projected SGD at step {step}")
             nearest = path.project(weights)
             weights = nearest.point
             now = {

@@ -114,6 +114,8 @@ def estimate_criteria(
             basis = eigen.vectors[:, :dim]
             true = direct_increments(model, loss_fn, data, basis, sigma * draws, k)
             modelled = quadratic.at(sigma * draws)
+            if not np.isfinite([true, modelled]).all():
+                raise FloatingPointError(f"increments at D = {dim}, sigma = {sigma} are not finite")
             closed = quadratic.gaussian_moment(sigma)
             closed = {"estimate": closed, "variance": quadratic.variance(sigma)}
             estimates.append({**cell, "estimator": "gaussian_moment", **closed})

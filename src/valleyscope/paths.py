@@ -83,10 +83,9 @@ class Path:
         offsets = queries - self.pivots[0].double()
         starts = self.pivots[:-1].double() - self.pivots[0].double()
         squares = self._segment_lengths.square()
-        along = (offsets @ self._steps.T - (starts * self._steps).sum(1)) / squares  # (R, P - 1)
-        along = along.clamp(0, 1)
+        start_along = offsets @ self._steps.T - (starts * self._steps).sum(1)  # (R, P - 1)
+        along = (start_along / squares).clamp(0, 1)
         to_start = offsets.square().sum(1, keepdim=True) - 2 * offsets @ starts.T + starts.square().sum(1)
-        start_along = offsets @ self._steps.T - (starts * self._steps).sum(1)
         squared = to_start - 2 * along * start_along + along.square() * squares
         best = squared.argmin(dim=1)
         fraction = along.gather(1, best[:, None]).squeeze(1)
@@ -198,4 +197,5 @@ def _adam(
         if (step + 1) % settings.record_every == 0 or step + 1 == settings.steps:
             on_record(step + 1, sum(recent) / len(recent))
             recent.clear()
+    require_finite(weights.detach(), "weights on the path after the last step")
     return weights.detach()

@@ -41,8 +41,12 @@ def cosine_schedule(step: int, steps: int, warmup: int = 0) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def mean_loss(model: nn.Module, loss_fn: LossFunction, data: Tensor, chunk: int = 512) -> float:
-    """Mean over all samples of `data`, summed in float64."""
+def mean_loss(model: nn.Module, loss_fn: LossFunction, data: Tensor, chunk: int | None = None) -> float:
+    """Mean over all samples of `data` (n, ...), summed in float64, `chunk` samples at a time.
+
+    By default a chunk holds about 16,384 numbers of `data`, so that activations stay small.
+    """
+    chunk = chunk or max(1, 16_384 // data[0].numel())
     with torch.no_grad():
         total = sum(loss_fn(model, part).double().sum().item() for part in data.split(chunk))
     return total / len(data)
@@ -76,6 +80,7 @@ def train(
 
     def record(step: int, rate: float, train_loss: float) -> None:
         held = mean_loss(model, loss_fn, held_out)
+        require_finite(held, f"held-out loss at step {step}")
         records.append(Record(step, step * s.batch, rate, train_loss, held))
         on_record(records[-1])
 

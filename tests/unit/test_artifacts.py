@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -22,14 +23,14 @@ def test_tensors_come_back_and_a_flipped_bit_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     tensors = {"a": torch.randn(3, 4), "b": torch.arange(5)}
     artifacts.save_tensors(tensors, path, {"seed": 3})
-    loaded = artifacts.load_tensors(path)
+    loaded = artifacts.load_tensors(path, ["a", "b"])
     assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
     assert artifacts.read_json(artifacts.sidecar(path))["seed"] == 3
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match="checksum is wrong"):
-        artifacts.load_tensors(path)
+        artifacts.load_tensors(path, ["a"])
 
 
 def test_a_pickle_is_refused(tmp_path):
@@ -37,7 +38,19 @@ def test_a_pickle_is_refused(tmp_path):
     artifacts.save_tensors({"a": torch.zeros(1)}, path, {})
     path.write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(InputError, match="checksum is wrong"):
-        artifacts.load_tensors(path)
+        artifacts.load_tensors(path, ["a"])
+
+
+def test_a_missing_tensor_is_named(tmp_path):
+    artifacts.save_tensors({"a": torch.zeros(1)}, tmp_path / "w.safetensors", {})
+    with pytest.raises(InputError, match="no tensor 'pivots'"):
+        artifacts.load_tensors(tmp_path / "w.safetensors", ["pivots"])
+
+
+def test_an_infinite_number_is_never_written(tmp_path):
+    with pytest.raises(FloatingPointError, match="column y"):
+        artifacts.write_table(pd.DataFrame({"x": [1.0], "y": [np.inf]}), tmp_path / "t.csv", {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_tables_keep_every_digit(tmp_path):
@@ -68,8 +81,13 @@ def test_damaged_json_is_named(tmp_path):
         artifacts.read_json(tmp_path / "x.json")
 
 
-def test_provenance_knows_settings_commit_and_versions():
-    meta = artifacts.provenance({"k": 8}, threads=1)
-    assert meta["settings_sha256"] == artifacts.digest({"k": 8}) != artifacts.digest({"k": 9})
-    assert meta["versions"]["torch"] == torch.__version__
-    assert meta["commit"] == "unknown" or len(meta["commit"].rstrip("+")) == 40
+def test_provenance_differs_with_settings_and_with_inputs(tmp_path):
+    (tmp_path / "data").write_text("one")
+    first = artifacts.provenance({"k": 8}, [tmp_path / "data"], threads=1)
+    other = artifacts.provenance({"k": 9}, [tmp_path / "data"], threads=1)
+    (tmp_path / "data").write_text("two")
+    changed = artifacts.provenance({"k": 8}, [tmp_path / "data"], threads=1)
+    digests = {meta["sha256_of_settings_and_inputs"] for meta in (first, other, changed)}
+    assert len(digests) == 3
+    assert first["versions"]["torch"] == torch.__version__
+    assert first["commit"] == "unknown" or len(first["commit"].rstrip("+")) == 40

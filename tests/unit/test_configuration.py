@@ -1,4 +1,5 @@
 import copy
+import datetime
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def changed(key, value):
         ),
         ("connectivity.pairs", [[0, 1], [2]], r"connectivity\.pairs\[1\]: \[2\] .*at least 2"),
         ("connectivity.pairs", [[0, 1], [1, 2]], r"connectivity\.pairs: .*seed 1 stands in two pairs"),
+        ("connectivity.dynamics.control_steps", 31, r"connectivity\.dynamics\.control_steps: 31 .*multiple"),
+        ("connectivity.dynamics.control_steps", 30_000, r"connectivity\..*control_steps: 30000 .*at most"),
+        ("connectivity.profile.points", 6, r"connectivity\.profile\.points: 6 .*odd"),
+        ("landscape.sigmas", [float("nan")], r"landscape\.sigmas\[0\]: NaN .*finite number"),
+        ("landscape.tolerance", float("inf"), r"landscape\.tolerance: Infinity .*finite number"),
+        ("landscape.k", [16.0], r"landscape\.k\[0\]: 16\.0 .*type integer"),
+        ("landscape.seeds", [True, 1], r"landscape\.seeds\[0\]: true .*type integer"),
+        ("landscape.sequences", 10**8, r"landscape\.sequences: 100000000 .*holds at most"),
+        ("data.held_out_sequences", 10**8, r"data\.held_out_sequences: 100000000 .*holds at most"),
+        ("data.text", datetime.date(2020, 1, 1), r"data\.text: \"2020-01-01\" .*type string"),
+        ("data.package", "--pre==1", r"data\.package: \"--pre==1\" "),
+        ("output.results", "results/reference", r"output\.results: \"results/reference\" "),
         ("output.results", "../elsewhere", r"output\.results: \"\.\./elsewhere\" "),
         ("output.results", "/tmp/x", r"output\.results: \"/tmp/x\" "),
         ("data.sha256", "abc", r"data\.sha256: \"abc\" "),
@@ -94,6 +107,13 @@ def test_a_wrong_value_gives_one_line_with_key_value_and_what_is_allowed(key, va
     assert "\n" not in str(caught.value)
 
 
+def test_a_key_that_is_no_text_is_refused():
+    config = copy.deepcopy(DEFAULT)
+    config["landscape"][True] = 1
+    with pytest.raises(InputError, match=r"landscape\.True: true is not allowed; a key must be text"):
+        check_config(config, SCHEMA)
+
+
 def test_a_missing_key_is_named():
     config = copy.deepcopy(DEFAULT)
     del config["landscape"]["samples"]
@@ -103,5 +123,5 @@ def test_a_missing_key_is_named():
 
 def test_a_text_too_short_for_the_run_is_refused(tmp_path):
     (tmp_path / "short.txt").write_text("too short\n" * 100)
-    with pytest.raises(InputError, match=r"landscape\.sequences: 8192 .*holds at most 30 sequences"):
+    with pytest.raises(InputError, match=r"landscape\.sequences: 8192 .*holds at most 27 sequences"):
         check_config(changed("data.text", str(tmp_path / "short.txt")), SCHEMA)

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from valleyscope import reference
+
 pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,12 +115,14 @@ def test_tables_are_finite_documented_and_have_provenance(path):
         if (path.stem, column) not in empty:
             assert table[column].notna().all(), column
     meta = json.loads(path.with_name(path.name + ".json").read_text())
-    assert {"settings_sha256", "commit", "versions", "threads", "machine"} <= set(meta)
+    assert {"commit", "versions", "threads", "machine"} <= set(meta)
+    assert meta["settings"]
+    assert meta["inputs"]
 
 
 def test_every_figure_has_three_formats_and_a_caption():
     stems = {p.stem for p in FIGURES.glob("*.png")}
-    assert {"criteria", "cost", "eigenvalues", "path_profile", "projected_sgd", "training"} == stems
+    assert set(reference.FIGURES) == stems
     for stem in stems:
         for suffix in ("pdf", "svg", "png"):
             assert 0 < (FIGURES / f"{stem}.{suffix}").stat().st_size <= 300_000
@@ -133,9 +137,16 @@ def test_the_report_holds_every_figure_and_table(tmp_path):
     report = tmp_path / "report.html"
     snakemake("--report", str(report))
     html = report.read_text()
-    for name in [f"{p.stem}.png" for p in FIGURES.glob("*.png")] + [p.name for p in TABLES]:
+    for name in (
+        [f"{p.stem}.png" for p in FIGURES.glob("*.png")] + [p.name for p in TABLES] + ["manifest.csv"]
+    ):
         assert name in html, name
     for caption in FIGURES.glob("*.txt"):
         assert caption.read_text()[:40] in html, caption.name
-    for category in ("Models", "Paper A", "Paper B"):
+    for category in ("Text and models", "Paper A", "Paper B"):
         assert category in html
+
+
+def test_the_corpus_is_as_large_as_the_configuration_says():
+    default = yaml.safe_load((ROOT / "configs/default.yaml").read_text())
+    assert pd.read_csv(RESULTS / "corpus/manifest.csv")["bytes"].sum() == default["data"]["bytes"]

@@ -1,14 +1,18 @@
 """The Snakefile as users meet it: plans, refusals, exact dependencies."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import _workflow
+from valleyscope.artifacts import save_tensors
+from valleyscope.model import ModelSettings, Transformer
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(p.stem for p in (ROOT / "src").glob("*.py") if not p.stem.startswith("_"))
@@ -93,13 +97,16 @@ def test_a_missing_file_and_a_wrong_model_give_one_line(tmp_path):
     assert model.stderr.count("\n") == 1
 
 
-def test_pins_are_exact_and_the_conda_file_points_at_them():
+def pins(name):
+    lines = (ROOT / "envs" / name).read_text().splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+
+
+def test_pins_are_exact_and_the_conda_file_holds_the_same():
     for name in ("requirements.txt", "dev.txt"):
-        lines = (ROOT / "envs" / name).read_text().splitlines()
-        pins = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
-        assert all("==" in pin or pin.startswith("-r ") for pin in pins)
+        assert all("==" in pin or pin.startswith("-r ") for pin in pins(name))
     environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
-    assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]
+    assert {"pip": pins("requirements.txt")} in environment["dependencies"]
 
 
 def test_citation_names_version_and_both_papers():
@@ -108,3 +115,20 @@ def test_citation_names_version_and_both_papers():
     assert {"title", "message", "authors", "version", "license"} <= set(citation)
     identifiers = [r["identifiers"][0]["value"] for r in citation["references"]]
     assert identifiers == ["arXiv:2604.14870", "arXiv:2512.06297"]
+
+
+def test_a_checkpoint_of_another_size_is_refused_in_one_line(tmp_path):
+    tokens = {split: torch.randint(16, (1000,), dtype=torch.int32) for split in ("train", "held_out")}
+    save_tensors(tokens, tmp_path / "tokens.safetensors", {})
+    size = {"vocab_size": 16, "context": 8, "depth": 1, "width": 8, "heads": 2, "kv_heads": 2}
+    save_tensors(Transformer(ModelSettings(**size)).state_dict(), tmp_path / "model.safetensors", {})
+    arguments = ["--tokens", tmp_path / "tokens.safetensors", "--sequences", 16, "--data-seed", 0]
+    arguments += ["--held-out-sequences", 4, "--checkpoint", tmp_path / "model.safetensors", "--k", 4]
+    arguments += ["--count", 2, "--tolerance", 1e-2, "--out", tmp_path / "o", "--table", tmp_path / "t"]
+    wider = run_stage("find_eigenpairs", *arguments, "--model", json.dumps({**size, "width": 16}))
+    assert wider.returncode == 1
+    assert wider.stderr.count("\n") == 1
+    assert "embedding.weight has shape (16, 8), --model makes it (16, 16)" in wider.stderr
+    if not torch.cuda.is_available():
+        gpu = run_stage("find_eigenpairs", *arguments, "--model", json.dumps(size), "--device", "cuda")
+        assert gpu.stderr == "find_eigenpairs: error: device cuda: torch sees no GPU; set device: cpu\n"

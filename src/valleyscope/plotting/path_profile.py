@@ -50,7 +50,8 @@ def middle_over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
 
     def ratio(rows: pd.DataFrame) -> float:
         values = rows.sort_values("position").set_index("position")[quantity]
-        return values.loc[0.4:0.6].mean() / values.iloc[[0, -1]].mean()
+        middle = abs(values.index - 0.5) < 0.1 + 1e-9
+        return values[middle].mean() / values.iloc[[0, -1]].mean()
 
     return table.groupby("pair")[["position", quantity]].apply(ratio)
 
@@ -63,6 +64,13 @@ def barrier(losses: pd.DataFrame) -> pd.Series:
         return values.max() / max(values.iloc[0], values.iloc[-1])
 
     return losses.groupby("pair")[["position", "train_loss"]].apply(ratio)
+
+
+def _left_out(losses: pd.DataFrame, curvature: pd.DataFrame) -> str:
+    """What a logarithmic axis cannot show, as a sentence, empty if nothing."""
+    values = pd.concat([losses.filter(list(QUANTITIES)), curvature.filter(list(QUANTITIES))])
+    count = int((values <= 0).sum().sum())
+    return f"{count} values below 0 are not drawn. " if count else ""
 
 
 def _caption(losses: pd.DataFrame, curvature: pd.DataFrame) -> str:
@@ -81,6 +89,6 @@ def _caption(losses: pd.DataFrame, curvature: pd.DataFrame) -> str:
         f"path is {log_spread(dip)} times that at the ends. The path is "
         f"{log_spread(lengths[0] / lengths[1])} times as long as the line. Geometric mean and 95 % t-interval over "
         f"{bent['pair'].nunique()} independent pairs of minima; thin lines: single pairs; brackets hold intervals. "
-        "Negative values of Tr H on the line are not drawn. How much of a rise in curvature is mere scale is not "
+        f"{_left_out(losses, curvature)}How much of a rise in curvature is mere scale is not "
         "separated here."
     )

@@ -23,44 +23,54 @@ def displacements(table: pd.DataFrame) -> pd.DataFrame:
     return final.assign(displacement=final["position"] - final["start"])
 
 
+def excess(final: pd.DataFrame) -> pd.DataFrame:
+    """Displacement of SGD minus that of the control from the same start on the same path."""
+    wide = final.pivot(index=["start", "pair"], columns="noise", values="displacement")
+    return (wide["minibatch"] - wide["none"]).rename("excess").reset_index()
+
+
 def draw(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Left: displacement against t_eff from each start. Right: against start, beside the control."""
-    figure, (left, right) = new_figure(3.0, columns=2, width_ratios=[1.3, 1])
+    """Displacement against t_eff; against start, beside the control; and beyond the control."""
+    figure, (left, middle, right) = new_figure(2.7, columns=3, width_ratios=[1.2, 1, 1])
     means = by_pair(table)
     means["displacement"] = means["position"] - means["start"]
+    starts = sorted(means["start"].unique())
+    palette = dict(zip(starts, sns.color_palette("viridis", len(starts)), strict=True))
     sns.lineplot(
         means.query("noise == 'minibatch'"),
         x="t_eff",
         y="displacement",
         hue="start",
-        palette="vlag",
-        errorbar=interval,
+        palette=palette,
+        errorbar=None,
         ax=left,
     )
     left.axhline(0, color="0.6", lw=0.7)
-    left.legend(title="start", ncols=3, loc="upper left")
+    left.legend(title="start", ncols=3, fontsize=6)
     left.set(xlabel=r"$t_\mathrm{eff}$ = steps x learning rate", ylabel="position - start")
-    left.set_title("Projected minibatch SGD")
+    left.set_title("Minibatch SGD (mean)")
+
     final = displacements(table)
+    points = {"x": "start", "errorbar": interval, "native_scale": True, "linestyles": "none"}
+    points |= {"markersize": 3.5, "capsize": 0.01, "err_kws": {"linewidth": 1}}
     sns.pointplot(
         final,
-        x="start",
         y="displacement",
         hue="noise",
         hue_order=list(NOISES),
         palette=[COLOURS[0], "k"],
-        errorbar=interval,
-        native_scale=True,
-        linestyles="none",
-        markersize=4,
-        capsize=0.01,
-        err_kws={"linewidth": 1},
-        ax=right,
+        dodge=0.02,
+        ax=middle,
+        **points,
     )
-    right.axhline(0, color="0.6", lw=0.7)
-    right.set(xlabel="start on the path", ylabel="position - start")
-    right.set_title(rf"Displacement at $t_\mathrm{{eff}}$ = {final['t_eff'].max():g}")
-    right.legend(*_labels(right), title=None)
+    middle.legend(*_labels(middle), title=None)
+    middle.set(xlabel="start on the path", ylabel="position - start")
+    middle.set_title(rf"At $t_\mathrm{{eff}}$ = {final['t_eff'].max():g}")
+    sns.pointplot(excess(final), y="excess", color=COLOURS[0], ax=right, **points)
+    right.set(xlabel="start on the path", ylabel="SGD - control")
+    right.set_title("Beyond the control (paired)")
+    for axes in (middle, right):
+        axes.axhline(0, color="0.6", lw=0.7)
     return figure, _caption(final, table)
 
 
@@ -70,14 +80,13 @@ def _labels(axes) -> tuple[list, list[str]]:
 
 
 def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
-    wide = final.pivot(index=["start", "pair"], columns="noise", values="displacement")
-    excess = wide["minibatch"] - wide["none"]
-    largest = wide.abs().groupby("start").mean().max()
+    sgd = final[final["noise"] == "minibatch"]
+    largest = final.groupby(["noise", "start"])["displacement"].mean().abs().groupby("noise").max()
     far = table.query("noise == 'minibatch' and step > 0")["distance"]
     return (
-        f"By t_eff = {final['t_eff'].max():g} minibatch SGD has moved {_directions(wide['minibatch'])}. The full-batch "
+        f"By t_eff = {final['t_eff'].max():g} minibatch SGD has moved {_directions(sgd, 'displacement')}. The full-batch "
         "control, gradient descent with the same rate and momentum, shows how much of that is the slope of the loss: "
-        f"beyond it SGD has moved {_directions(excess)}. The largest mean displacement is {largest['minibatch']:.2g} of "
+        f"beyond it SGD has moved {_directions(excess(final), 'excess')}. The largest mean displacement is {largest['minibatch']:.2g} of "
         f"the path for SGD and {largest['none']:.2g} for the control. Before each projection a replica is {far.mean():.2g} "
         f"(mean) and up to {far.max():.2g} (largest) away from the path. Mean and 95 % t-interval over "
         f"{final['pair'].nunique()} independent pairs of minima, {table['replica'].nunique() // final['start'].nunique()} "
@@ -85,10 +94,10 @@ def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
     )
 
 
-def _directions(displacement: pd.Series) -> str:
-    """Towards which end from which starts, for a series by (start, pair)."""
+def _directions(table: pd.DataFrame, column: str) -> str:
+    """Towards which end from which starts, where the interval over pairs excludes 0."""
     moved = {"1": [], "0": []}
-    for start, values in displacement.groupby("start"):
+    for start, values in table.groupby("start")[column]:
         _, low, high = student_interval(values)
         if low > 0:
             moved["1"].append(f"{start:g}")

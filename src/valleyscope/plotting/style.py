@@ -51,6 +51,7 @@ def save_figure(figure: Figure, caption: str, stem: Path) -> None:
     The same tables give the same bytes: no dates, no random identifiers.
     """
     _print_caption(figure, caption)
+    _freeze_layout(figure)
     for suffix, metadata in (
         (".pdf", {"CreationDate": None, "ModDate": None}),
         (".svg", {"Date": None}),
@@ -61,6 +62,14 @@ def save_figure(figure: Figure, caption: str, stem: Path) -> None:
     with write_atomically(stem.with_suffix(".txt")) as temporary:
         temporary.write_text(caption + "\n", encoding="utf-8")
     plt.close(figure)
+
+
+def _freeze_layout(figure: Figure) -> None:
+    """Lay out once and round: the solver's last bits differ from run to run, and SVG hashes them."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(edge, 4) for edge in axes.get_position().bounds])
 
 
 def _print_caption(figure: Figure, caption: str) -> None:

@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.style import interval, log_spread, new_figure, spread
+from valleyscope.plotting.style import geometric_mean, interval, log_interval, log_spread, new_figure, spread
 
 SPLITS = {"train_loss": "training", "held_out_loss": "held out"}
 
@@ -12,10 +12,15 @@ SPLITS = {"train_loss": "training", "held_out_loss": "held out"}
 def draw(landscape: pd.DataFrame, minima: pd.DataFrame) -> tuple[Figure, str]:
     """Loss against sequences seen (Paper A's models) and against steps (Paper B's minima)."""
     figure, (left, right) = new_figure(2.4, columns=2)
-    for axes, table, x in ((left, landscape, "samples"), (right, minima, "step")):
+    for axes, table, x, average, bars in (
+        (left, landscape, "samples", "mean", interval),
+        (right, minima, "step", geometric_mean, log_interval),
+    ):
         long = table.melt([x, "seed"], list(SPLITS), var_name="split", value_name="loss")
         long["split"] = long["split"].map(SPLITS)
-        sns.lineplot(long, x=x, y="loss", hue="split", style="split", errorbar=interval, ax=axes)
+        sns.lineplot(
+            long, x=x, y="loss", hue="split", style="split", estimator=average, errorbar=bars, ax=axes
+        )
         axes.legend(title=None)
     left.set(xlabel="training sequences seen", ylabel="loss (nats per token)", ylim=(0, None))
     left.set_title("Paper A: one pass over a stream")
@@ -23,13 +28,13 @@ def draw(landscape: pd.DataFrame, minima: pd.DataFrame) -> tuple[Figure, str]:
     right.set_title("Paper B: a small subset, to its floor")
     last = landscape[landscape["samples"] == landscape["samples"].max()]
     floor = minima[minima["step"] == minima["step"].max()]
+    gap = last["held_out_loss"] - last["train_loss"]
     caption = (
-        f"Paper A's models end at a held-out loss of {spread(last['held_out_loss'])} nats per token "
-        f"(training {spread(last['train_loss'])}), so one pass over the stream does not overfit. "
-        f"Paper B's minima reach a training loss of {log_spread(floor['train_loss'])} and a held-out loss "
-        f"of {log_spread(floor['held_out_loss'])}: they memorise their subset. "
+        f"Paper A's models end at a held-out loss of {spread(last['held_out_loss'])} nats per token, "
+        f"{spread(gap)} above the training loss. Paper B's minima reach a training loss of "
+        f"{log_spread(floor['train_loss'])} and a held-out loss of {log_spread(floor['held_out_loss'])} on other text. "
         "Training losses are means over the minibatches since the last record. "
-        f"Mean and 95 % t-interval over {landscape['seed'].nunique()} seeds (left) and "
-        f"{minima['seed'].nunique()} seeds (right); brackets hold intervals."
+        f"Mean (left) and geometric mean (right) with 95 % t-intervals over {landscape['seed'].nunique()} and "
+        f"{minima['seed'].nunique()} seeds; brackets hold intervals."
     )
     return figure, caption
