@@ -42,13 +42,14 @@ def draw(table: pd.DataFrame) -> tuple[Figure, str]:
         y="displacement",
         hue="start",
         palette=palette,
-        errorbar=None,
+        errorbar=interval,
+        err_kws={"alpha": 0.1},
         ax=left,
     )
     left.axhline(0, color="0.6", lw=0.7)
     left.legend(title="start", ncols=3, fontsize=6)
     left.set(xlabel=r"$t_\mathrm{eff}$ = steps x learning rate", ylabel="position - start")
-    left.set_title("Minibatch SGD (mean)")
+    left.set_title("Minibatch SGD")
 
     final = displacements(table)
     points = {"x": "start", "errorbar": interval, "native_scale": True, "linestyles": "none"}
@@ -68,7 +69,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, str]:
     middle.set_title(rf"At $t_\mathrm{{eff}}$ = {final['t_eff'].max():g}")
     sns.pointplot(excess(final), y="excess", color=COLOURS[0], ax=right, **points)
     right.set(xlabel="start on the path", ylabel="SGD - control")
-    right.set_title("Beyond the control (paired)")
+    right.set_title("Beyond the control")
     for axes in (middle, right):
         axes.axhline(0, color="0.6", lw=0.7)
     return figure, _caption(final, table)
