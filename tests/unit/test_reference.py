@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -8,28 +9,30 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_costs_add_up_the_jobs_of_a_rule(tmp_path):
-    for rule, job, seconds, memory in (
-        ("train_model", "0", 10.0, 100.0),
-        ("train_model", "1", 12.0, "NA"),
-        ("plot_figure", "cost", 1.5, 50.0),
+    for rule, job, seconds, memory, end in (
+        ("train_model", "0", 10.0, 100.0, 1010),
+        ("train_model", "1", 12.0, "NA", 1014),
+        ("plot_figure", "cost", 1.5, 50.0, 1017),
     ):
         path = tmp_path / rule / f"{job}.tsv"
         path.parent.mkdir(exist_ok=True)
         pd.DataFrame({"s": [seconds], "max_rss": [memory]}).to_csv(path, sep="\t", index=False)
+        os.utime(path, (end, end))
     table = costs(tmp_path).set_index("rule")
     assert table.loc["train_model"].tolist() == [2, 22.0, 12.0, 100.0]
     assert table.loc["plot_figure"].tolist() == [1, 1.5, 1.5, 50.0]
+    assert table.loc["(whole run)"].tolist() == [3, 17.0, 12.0, 100.0]
 
 
 def test_blocks_are_replaced_and_the_rest_is_kept(tmp_path):
-    pd.DataFrame({"rule": ["a"], "jobs": [2], "seconds": [3.4], "longest": [2.0], "memory": [9]}).to_csv(
-        tmp_path / "costs.csv", index=False
-    )
+    rows = [("a", 2, 3.4, 2.0, 9), ("(whole run)", 2, 2.1, 2.0, 9)]
+    table = pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "longest", "memory"])
+    table.to_csv(tmp_path / "costs.csv", index=False)
     text = "x\n<!-- costs:begin -->\nold\n<!-- costs:end -->\n"
     text += "<!-- caption-cost:begin -->\n<!-- caption-cost:end -->\ny"
     filled = fill_blocks(text, tmp_path, {"cost": "It costs.\n"})
     assert "old" not in filled
-    assert "| `a` | 2 | 3 | 2 | 9 |" in filled
+    assert "| `a` | 2 | 3 | 2 | 9 |\n| whole run, wall clock | 2 | 2 | | 9 |" in filled
     assert "<!-- caption-cost:begin -->\nIt costs.\n<!-- caption-cost:end -->\ny" in filled
     assert fill_blocks(filled, tmp_path, {"cost": "It costs.\n"}) == filled
 
