@@ -62,7 +62,7 @@ CATEGORY = {table: category for category, tables in FIGURES.values() for table i
 
 
 wildcard_constraints:
-    seed=r"\d+",
+    seed="|".join(str(seed) for seed in {*A["seeds"], *sum(B["pairs"], [])}),
     k="|".join(map(str, A["k"])),
     pair="|".join(PAIRS),
     kind="straight|trained",
