@@ -64,7 +64,9 @@ def draw(table: pd.DataFrame) -> tuple[Figure, str]:
         ax=middle,
         **points,
     )
-    middle.legend(*_labels(middle), title=None)
+    low, high = middle.get_ylim()
+    middle.set_ylim(low, high + 0.3 * (high - low))  # room for the legend above every interval
+    middle.legend(*_labels(middle), title=None, loc="upper left")
     middle.set(xlabel="start on the path", ylabel="position - start")
     middle.set_title(rf"At $t_\mathrm{{eff}}$ = {final['t_eff'].max():g}")
     sns.pointplot(excess(final), y="excess", color=COLOURS[0], ax=right, **points)
