@@ -201,10 +201,12 @@ rule find_eigenpairs:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_A,
+        memory=config["memory_budget"],
         eigenpairs=A["eigenpairs"],
         tolerance=A["tolerance"],
     shell:
         "python src/find_eigenpairs.py --threads {threads} {params.problem}"
+        " --memory-budget {params.memory}"
         " --data-seed {wildcards.seed} --tokens {input.tokens:q}"
         " --checkpoint {input.checkpoint:q} --k {wildcards.k} --count {params.eigenpairs}"
         " --tolerance {params.tolerance} --out {output.eigen:q} --table {output.table:q}"
@@ -229,11 +231,13 @@ rule estimate_criteria:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_A,
+        memory=config["memory_budget"],
         dims=A["dims"],
         sigmas=A["sigmas"],
         samples=A["samples"],
     shell:
         "python src/estimate_criteria.py --threads {threads} {params.problem}"
+        " --memory-budget {params.memory}"
         " --data-seed {wildcards.seed} --tokens {input.tokens:q}"
         " --checkpoint {input.checkpoint:q} --eigen {input.eigen:q} --k {wildcards.k}"
         " --dims {params.dims} --sigmas {params.sigmas} --samples {params.samples}"
@@ -262,12 +266,14 @@ rule time_estimators:
     threads: workflow.cores
     params:
         problem=PROBLEM_A,
+        memory=config["memory_budget"],
         seed=A["seeds"][0],
         timing=options(A["timing"]),
         samples=A["samples"],
         tolerance=A["tolerance"],
     shell:
         "python src/time_estimators.py --threads {threads} {params.problem}"
+        " --memory-budget {params.memory}"
         " --data-seed {params.seed} --tokens {input.tokens:q}"
         " --checkpoint {input.checkpoint:q} {params.timing} --samples {params.samples}"
         " --tolerance {params.tolerance} --out {output:q} 2>&1 | tee {log:q}"
@@ -351,10 +357,12 @@ rule profile_path:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_B,
+        memory=config["memory_budget"],
         seed=lambda w: PAIRS[w.pair][0],
         profile=options(B["profile"]),
     shell:
         "python src/profile_path.py --threads {threads} {params.problem}"
+        " --memory-budget {params.memory}"
         " --tokens {input.tokens:q}"
         " --path {input.path:q} --kind {wildcards.kind} --pair {wildcards.pair}"
         " {params.profile} --seed {params.seed} --curvature {output.curvature:q} --losses {output.losses:q}"

@@ -25,6 +25,13 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
+def curvature_parser(description: str) -> argparse.ArgumentParser:
+    """The same with the memory that products with the Hessian may take."""
+    result = parser(description)
+    result.add_argument("--memory-budget", type=float, help="bytes for graphs; default: half of what is free")
+    return result
+
+
 def data(parsed: argparse.Namespace) -> tuple[Tensor, Tensor]:
     """Training sequences in their seeded order and held-out sequences, (n, T + 1) each."""
     tokens = load_tensors(parsed.tokens, ["train", "held_out"])

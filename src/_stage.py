@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,23 +42,28 @@ def settings(kind: type) -> Callable[[str], object]:
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Parse, fix threads and determinism, call `main`; a mendable error ends in one line."""
+    """Parse, set threads, memory and determinism, call `main`; a mendable error ends in one line."""
     parsed = arguments.parse_args()
+    stage = Path(sys.argv[0]).stem
+    warnings.formatwarning = lambda message, *_: f"{stage}: warning: {message}\n"
     if "torch" in sys.modules:
         import torch
 
+        from valleyscope.memory import keep_freed_memory
+
         if parsed.device == "cuda" and not torch.cuda.is_available():
-            sys.exit(f"{Path(sys.argv[0]).stem}: error: device cuda: torch sees no GPU; set device: cpu")
+            sys.exit(f"{stage}: error: device cuda: torch sees no GPU; set device: cpu")
         torch.set_num_threads(parsed.threads)
+        keep_freed_memory()
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS needs it
         torch.use_deterministic_algorithms(True)
         torch.set_float32_matmul_precision("highest")
     try:
         main(parsed)
     except (InputError, FloatingPointError, OSError) as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
+        sys.exit(f"{stage}: error: {error}")
     except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).stem}: interrupted", file=sys.stderr)
+        print(f"{stage}: interrupted", file=sys.stderr)
         sys.exit(130)
 
 

@@ -33,6 +33,7 @@ def main(args):
         sigmas=args.sigmas,
         samples=args.samples,
         seed=args.data_seed,
+        memory_budget=args.memory_budget,
     )
     for table, path in zip(tables, (args.estimates, args.terms), strict=True):
         table.insert(0, "seed", args.data_seed)
@@ -41,7 +42,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = _problem.curvature_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
     parser.add_argument("--eigen", type=Path, required=True, help="eigenpairs of H^(k)")
     parser.add_argument("--k", type=int, required=True, help="sequences before the one added")

@@ -22,7 +22,7 @@ from valleyscope.model import sequence_losses
 def main(args):
     data, _ = _problem.data(args)
     model = _problem.model(args, args.checkpoint)
-    operator = HessianOperator(model, sequence_losses, data[: args.k])
+    operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     eigen = top_eigenpairs(operator, args.count, tol=args.tolerance, seed=args.data_seed)
     if not eigen.converged:
         raise InputError(
@@ -37,6 +37,7 @@ def main(args):
             "eigenvalue": eigen.values.numpy(),
             "residual": eigen.residuals.numpy(),
             "products": eigen.matvecs,
+            "graph": "kept" if operator.graph_kept else "rebuilt",
             "loss": operator.loss,
             "gradient_norm": operator.gradient().double().norm().item(),
         }
@@ -48,7 +49,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = _problem.curvature_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
     parser.add_argument("--k", type=int, required=True, help="sequences in the mean loss")
     parser.add_argument("--count", type=int, required=True, help="eigenpairs")

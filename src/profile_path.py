@@ -33,6 +33,7 @@ def main(args):
             probes=args.probes,
             tol=args.tolerance,
             seed=args.seed,
+            memory_budget=args.memory_budget,
             on_point=lambda position: bar.update(),
         )
     dense = np.linspace(0, 1, args.dense_points).tolist()
@@ -45,7 +46,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = _problem.curvature_parser(__doc__)
     parser.add_argument("--path", type=Path, required=True, help="safetensors: pivots")
     parser.add_argument("--kind", required=True, help="name of the path finder")
     parser.add_argument("--pair", required=True, help="name of the pair of ends")

@@ -34,7 +34,7 @@ def main(args):
         model.zero_grad()
 
     def subspace():
-        operator = HessianOperator(model, sequence_losses, data[: args.k])
+        operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
         return operator, top_eigenpairs(operator, args.dim, tol=args.tolerance, seed=seed)
 
     operator, eigen = subspace()
@@ -69,7 +69,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = _problem.curvature_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
     parser.add_argument("--k", type=int, required=True, help="sequences before the one added")
     parser.add_argument("--dim", type=int, required=True, help="D")

@@ -1,10 +1,13 @@
-"""Extreme eigenpairs of a symmetric operator by thick-restart Lanczos.
+"""Extreme eigenpairs of a symmetric operator.
 
-Wu & Simon (2000), in the Krylov-Schur form of Stewart (2001): the projected matrix is kept dense and
-symmetric, the basis is reorthogonalised twice at each step ("twice is enough", Giraud et al. 2005),
-and a restart keeps the best Ritz vectors.
+Thick-restart Lanczos (Wu & Simon 2000), in the Krylov-Schur form of Stewart (2001): the projected matrix
+is kept dense and symmetric, the basis is reorthogonalised twice at each step ("twice is enough", Giraud
+et al. 2005), and a restart keeps the best Ritz vectors. The images H V of the basis are kept beside it, so
+that every residual is measured without a product. Everything stays in torch on the operator's device:
+SciPy's threads and torch's would fight for the same cores.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +16,10 @@ from torch import Tensor
 from valleyscope.errors import InputError
 from valleyscope.weights import require_finite
 
-RESTARTS = 20  # limit on restarts before the result is returned as not converged
+RESTARTS = 20  # before the result is returned as not converged
+POWER_STEPS = 100  # for one pair, before the next is tried
+CHECK_EVERY = 2  # products between two looks at the Ritz pairs
+WARM_NOISE = 0.1  # of a warm start is random, so that no direction is out of its reach
 
 
 @dataclass(frozen=True)
@@ -39,93 +45,203 @@ _ORDERS = {
 
 
 def top_eigenpairs(
-    operator, count: int, *, which: str = "LA", tol: float = 1e-3, seed: int = 0
+    operator,
+    count: int,
+    *,
+    which: str = "LA",
+    method: str = "lanczos",
+    tol: float = 1e-3,
+    seed: int = 0,
+    initial: Tensor | None = None,
 ) -> EigenResult:
     """The first `count` eigenpairs of a symmetric operator with `size, dtype, device, matvec`.
 
     Args:
         which: "LA" largest algebraic (descending), "SA" smallest algebraic (ascending), "LM" largest
             magnitude (descending).
+        method: "lanczos", or "power": deflated power iteration, the baseline of Paper A with Rayleigh
+            quotients as eigenvalues, so that negative ones keep their sign.
         tol: bound on each residual, relative to the largest |λ| found.
         seed: of the random start vector.
+        initial: (N, r) warm start for "lanczos", such as the eigenvectors at neighbouring weights: the sum
+            of the columns starts the Krylov space. A block started from them costs r products before the
+            first new direction, and took more products in all wherever the operator had changed.
 
-    A result that did not converge says so; check `converged`.
+    A result that did not converge says so by `converged` and a RuntimeWarning with the largest residual.
     """
     if which not in _ORDERS:
         raise InputError(f"which = {which!r} is not one of {sorted(_ORDERS)}")
+    if method not in ("lanczos", "power"):
+        raise InputError(f"method = {method!r} is not one of ['lanczos', 'power']")
     if not 1 <= count <= operator.size:
         raise InputError(f"{count} eigenpairs are wanted of an operator of size {operator.size}")
-    largest_basis = min(operator.size, max(4 * count, count + 40))
-    kept_at_restart = min(count + largest_basis // 4, largest_basis - 1)
+    if initial is not None and (initial.ndim != 2 or len(initial) != operator.size):
+        raise InputError(f"initial has shape {tuple(initial.shape)}; ({operator.size}, r) is needed")
     generator = torch.Generator().manual_seed(seed)
-    like = {"dtype": operator.dtype, "device": operator.device}
-    basis = torch.zeros(operator.size, largest_basis + 1, **like)
-    projected = torch.zeros(largest_basis, largest_basis, dtype=torch.float64)
-    basis[:, 0] = _fresh_direction(basis[:, :0], generator)
-    size = matvecs = restarts = 0
-    invariant_values = None  # leading values when the last invariant subspace was closed
+    if method == "power":
+        if initial is not None:
+            raise InputError("method = 'power' takes no initial vectors")
+        result = _power_iteration(operator, count, which, tol, generator)
+    else:
+        space = _Subspace(operator, min(operator.size, max(4 * count, count + 40)), generator)
+        result = _lanczos(space, count, _ORDERS[which], tol, initial)
+    if not result.converged:
+        scale = result.values.abs().max().item()
+        warnings.warn(
+            f"{count} eigenpairs did not converge in {result.matvecs} products: the largest residual is "
+            f"{result.residuals.max().item() / scale:.2g} of the largest eigenvalue, tol is {tol:g}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+class _Subspace:
+    """Orthonormal basis V, its images W = H V, both as rows, and the projected T = VᵀHV in float64."""
+
+    def __init__(self, operator, capacity: int, generator: torch.Generator):
+        self.operator, self.capacity, self.generator = operator, capacity, generator
+        self.size = self.matvecs = self.restarts = 0
+        like = {"dtype": operator.dtype, "device": operator.device}
+        self.V = torch.zeros(capacity, operator.size, **like)
+        self.W = torch.zeros(capacity, operator.size, **like)
+        self.T = torch.zeros(capacity, capacity, dtype=torch.float64)
+
+    def extend(self, direction: Tensor) -> tuple[Tensor, float]:
+        """Append a unit vector orthogonal to V; what its image has outside the new V, and its norm."""
+        self.V[self.size] = direction
+        image = self.operator.matvec(direction)
+        self.matvecs += 1
+        require_finite(image, f"Hessian-vector product {self.matvecs}")
+        self.W[self.size] = image
+        self.size += 1
+        remainder, coefficients = self.orthogonalise(image)
+        self.T[: self.size, self.size - 1] = self.T[self.size - 1, : self.size] = coefficients
+        return remainder, remainder.norm().item()
+
+    def orthogonalise(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Subtract the components along V twice; also return them, (size,) float64."""
+        V = self.V[: self.size]
+        total = torch.zeros(self.size, dtype=torch.float64)
+        for _ in range(2):
+            components = V @ vector
+            vector = vector - components @ V
+            total += components.double().cpu()
+        return vector, total
+
+    def closed(self, norm: float) -> bool:
+        """Whether a remainder of this norm is rounding: the space is invariant."""
+        return norm <= 100 * torch.finfo(self.V.dtype).eps * self.T.abs().max().item()
+
+    def fresh_direction(self) -> Tensor:
+        """A random unit vector orthogonal to V."""
+        vector = torch.randn(self.operator.size, generator=self.generator, dtype=torch.float64).to(self.V)
+        vector, _ = self.orthogonalise(vector / vector.norm())
+        return vector / vector.norm()
+
+    def ritz(self, order) -> tuple[Tensor, Tensor]:
+        """All Ritz values, and coordinates of their vectors in V as columns, in `order`."""
+        values, rotation = torch.linalg.eigh(self.T[: self.size, : self.size])
+        ranks = order(values)
+        return values[ranks], rotation[:, ranks]
+
+    def residuals(self, values: Tensor, rotation: Tensor) -> Tensor:
+        """H u − λ u of Ritz pairs, as rows."""
+        y = rotation.T.to(self.V)
+        return y @ self.W[: self.size] - values.to(self.V)[:, None] * (y @ self.V[: self.size])
+
+    def restart(self, values: Tensor, rotation: Tensor) -> None:
+        """Shrink to the Ritz vectors given."""
+        kept = len(values)
+        for rows in (self.V, self.W):
+            rows[:kept] = rotation.T.to(rows) @ rows[: self.size]
+        self.T.zero_()
+        self.T.diagonal()[:kept] = values
+        self.size = kept
+        self.restarts += 1
+
+    def result(self, values: Tensor, rotation: Tensor, bound: float) -> EigenResult:
+        residuals = self.residuals(values, rotation).double().norm(dim=1).cpu()
+        vectors = (rotation.T.to(self.V) @ self.V[: self.size]).T
+        return EigenResult(values, vectors, residuals, self.matvecs, bool((residuals <= bound).all()))
+
+
+def _lanczos(space: _Subspace, count: int, order, tol: float, initial: Tensor | None) -> EigenResult:
+    kept_at_restart = min(count + space.capacity // 4, space.capacity - 1)
+    direction = space.fresh_direction()
+    if initial is not None:
+        known = initial.to(space.V).sum(1)
+        direction = known + WARM_NOISE * known.norm() * direction
+        direction = direction / direction.norm()
+        require_finite(direction, "the warm start's sum of columns, scaled to norm 1,")
+    closed_values = None  # leading values when the last invariant subspace was closed
     while True:
-        image = operator.matvec(basis[:, size])
-        matvecs += 1
-        size += 1
-        require_finite(image, f"Hessian-vector product {matvecs}")
-        image, coefficients = _orthogonalise(image, basis[:, :size])
-        projected[:size, size - 1] = projected[size - 1, :size] = coefficients
-        remainder = image.norm().item()
-        rounding = 100 * torch.finfo(operator.dtype).eps * projected.abs().max().item()
-        invariant = remainder <= rounding
-        full = size == largest_basis
-        if size >= count and (full or invariant or size % 4 == 0):
-            values, rotation = torch.linalg.eigh(projected[:size, :size])
-            order = _ORDERS[which](values)
-            values, rotation = values[order], rotation[:, order]
-            bound = tol * values.abs().max()
-            converged = bool((remainder * rotation[-1, :count].abs() <= bound).all())
+        remainder, norm = space.extend(direction)
+        invariant = space.closed(norm)
+        full = space.size == space.capacity
+        if space.size >= count and (full or invariant or space.size % CHECK_EVERY == 0):
+            values, rotation = space.ritz(order)
+            bound = tol * values.abs().max().item()
+            # Only the newest vector's image leaves the space, so that is all of every residual.
+            estimates = norm * rotation[-1, :count].abs()
+            converged = bool((estimates <= bound).all())
             # A Krylov space that closes holds each eigenvalue once: look for copies in fresh
             # directions until they bring nothing new.
-            unchanged = invariant_values is not None and torch.allclose(
-                invariant_values, values[:count], rtol=0, atol=bound.item()
+            unchanged = closed_values is not None and torch.allclose(
+                closed_values, values[:count], rtol=0, atol=bound
             )
             done = converged and (not invariant or unchanged)
-            if done or size == operator.size or restarts == RESTARTS:
-                vectors = basis[:, :size] @ rotation[:, :count].to(basis)
-                return _checked(operator, values[:count], vectors, matvecs, float(bound))
+            exhausted = space.size == space.operator.size or space.restarts == RESTARTS
+            if done or exhausted:
+                result = space.result(values[:count], rotation[:, :count], bound)
+                # Rounding may hold a residual above its estimate; far below the bound, it always will.
+                if result.converged or exhausted or (estimates <= bound / 10).all():
+                    return result
             if invariant:
-                invariant_values = values[:count]
+                closed_values = values[:count]
             if full:
-                restarts += 1
-                basis[:, :kept_at_restart] = basis[:, :size] @ rotation[:, :kept_at_restart].to(basis)
-                projected.zero_()
-                projected.diagonal()[:kept_at_restart] = values[:kept_at_restart]
-                size = kept_at_restart
-        basis[:, size] = _fresh_direction(basis[:, :size], generator) if invariant else image / remainder
+                space.restart(values[:kept_at_restart], rotation[:, :kept_at_restart])
+        direction = space.fresh_direction() if invariant else remainder / norm
 
 
-def _checked(operator, values: Tensor, vectors: Tensor, matvecs: int, bound: float) -> EigenResult:
-    """The result with residuals measured by one product a pair: Lanczos' own estimate of them keeps
-    falling below the rounding error of the products."""
-    residuals = torch.stack(
-        [
-            (operator.matvec(u).double() - value * u.double()).norm()
-            for value, u in zip(values.to(vectors.device), vectors.T, strict=True)
-        ]
-    ).cpu()
-    converged = bool((residuals <= bound).all())
-    return EigenResult(values, vectors, residuals, matvecs + len(values), converged)
+def lanczos_coefficients(operator, start: Tensor, steps: int) -> Tensor:
+    """VᵀHV (m, m) in float64, m ≤ steps, of the Krylov space of `start` (N,); m < steps if it closes."""
+    space = _Subspace(operator, steps, torch.Generator())
+    remainder, norm = start, start.norm().item()
+    while space.size < steps:
+        remainder, norm = space.extend(remainder / norm)
+        if space.closed(norm):
+            break
+    return space.T[: space.size, : space.size]
 
 
-def _fresh_direction(basis: Tensor, generator: torch.Generator) -> Tensor:
-    """A random unit vector orthogonal to `basis` (N, m)."""
-    vector = torch.randn(len(basis), generator=generator, dtype=torch.float64).to(basis)
-    vector, _ = _orthogonalise(vector / vector.norm(), basis)
-    return vector / vector.norm()
-
-
-def _orthogonalise(vector: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """Subtract the components along `basis` (N, m) twice; also return them, (m,) float64."""
-    total = torch.zeros(basis.shape[1], dtype=torch.float64)
-    for _ in range(2):
-        components = basis.T @ vector
-        vector = vector - basis @ components
-        total += components.double().cpu()
-    return vector, total
+def _power_iteration(operator, count: int, which: str, tol: float, generator) -> EigenResult:
+    """Largest magnitude first, each pair orthogonal to those before; those of the wrong sign are skipped."""
+    wanted = {"LM": lambda v: True, "LA": lambda v: v >= 0, "SA": lambda v: v <= 0}[which]
+    found = torch.zeros(0, operator.size, dtype=operator.dtype, device=operator.device)
+    values, residuals, matvecs = [], [], 0
+    # What is left of each pair shows in the residuals of all later ones, which add up in squares.
+    target = tol / (count + 1) ** 0.5
+    while sum(map(wanted, values)) < count and len(values) < min(3 * count, operator.size):
+        image = torch.randn(operator.size, generator=generator, dtype=torch.float64).to(found)
+        for _ in range(POWER_STEPS):
+            for _ in range(2):
+                image = image - (found @ image) @ found
+            u = image / image.norm()
+            image = operator.matvec(u)
+            matvecs += 1
+            require_finite(image, f"Hessian-vector product {matvecs}")
+            value = torch.dot(u.double(), image.double()).item()
+            residual = image.double() - value * u.double()
+            new = residual - ((found @ residual.to(found)) @ found).double()
+            if new.norm().item() <= target * max(map(abs, [*values, value])):
+                break
+        values.append(value)
+        residuals.append(residual.norm().item())
+        found = torch.cat([found, u[None]])
+    values = torch.tensor(values, dtype=torch.float64)
+    residuals = torch.tensor(residuals, dtype=torch.float64)
+    ranks = _ORDERS[which](values)[:count]
+    complete = sum(map(wanted, values)) >= count or len(values) == operator.size
+    converged = complete and bool((residuals[ranks] <= tol * values.abs().max()).all())
+    return EigenResult(values[ranks], found[ranks].T, residuals[ranks], matvecs, converged)

@@ -15,6 +15,7 @@ from valleyscope.criteria import IncrementModel, standard_normals
 from valleyscope.eigen import EigenResult
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
+from valleyscope.operators import Operator
 from valleyscope.weights import LossFunction, flat_weights, replica_losses
 
 
@@ -22,6 +23,29 @@ def increments(losses: Tensor, k: int) -> np.ndarray:
     """δ_k from per-sample losses (..., n ≥ k + 1) whose first k + 1 are the samples: (...) float64."""
     losses = losses.double()
     return ((losses[..., k] - losses[..., :k].mean(-1)) / (k + 1)).cpu().numpy()
+
+
+class IncrementOperator(Operator):
+    """A = (H_{k+1} − H^(k)) / (k+1), the Hessian of δ_k, as an operator; its trace and that of A² give Δ₂.
+
+    Args:
+        mean: Hessian operator of L_k, the first k samples.
+        sample: of the (k+1)-th sample alone: H_{k+1}, the part that k does not make dearer.
+
+    Both count the products taken through this operator.
+    """
+
+    def __init__(self, mean: HessianOperator, sample: HessianOperator):
+        self.mean, self.sample = mean, sample
+        self.size, self.dtype, self.device = mean.size, mean.dtype, mean.device
+        self.k = mean.samples
+
+    def gradient(self) -> Tensor:
+        """∇δ_k = (g_{k+1} − g^(k)) / (k+1), (N,)."""
+        return (self.sample.gradient() - self.mean.gradient()) / (self.k + 1)
+
+    def _matmat(self, V: Tensor) -> Tensor:
+        return (self.sample.matmat(V) - self.mean.matmat(V)) / (self.k + 1)
 
 
 def increment_model(
@@ -88,6 +112,7 @@ def estimate_criteria(
     sigmas: list[float],
     samples: int,
     seed: int,
+    memory_budget: float | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Δ₂^(D) by three estimators, and what it is made of, over a grid of D and σ.
 
@@ -101,7 +126,7 @@ def estimate_criteria(
         terms: value, slope, curvature, cross (summing to the closed form), gradient_share, and the chance
             level of the latter, D/N.
     """
-    operator = HessianOperator(model, loss_fn, data[:k])
+    operator = HessianOperator(model, loss_fn, data[:k], memory_budget=memory_budget)
     sample = HessianOperator(model, loss_fn, data[k : k + 1])
     full = increment_model(operator, eigen, sample, k)
     share = gradient_share(operator, sample, eigen.vectors)

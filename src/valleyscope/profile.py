@@ -9,7 +9,7 @@ from valleyscope.eigen import top_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.paths import Path
-from valleyscope.traces import trace
+from valleyscope.traces import traces
 from valleyscope.training import mean_loss
 from valleyscope.weights import LossFunction, at_weights
 
@@ -24,6 +24,7 @@ def profile_path(
     probes: int,
     tol: float,
     seed: int,
+    memory_budget: float | None = None,
     on_point: Callable[[float], None] = lambda position: None,
 ) -> pd.DataFrame:
     """One row a position: training loss (nats), Tr H of it with standard error, λ_max with residual.
@@ -33,11 +34,11 @@ def profile_path(
     rows = []
     for position in positions:
         with at_weights(model, path.point(position)):
-            operator = HessianOperator(model, loss_fn, data)
-            estimate = trace(operator, probes, seed)
+            operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
             eigen = top_eigenpairs(operator, 1, tol=tol, seed=seed)
             if not eigen.converged:
                 raise InputError(f"λ_max at position {position} did not converge; raise tol = {tol}")
+            estimate = traces(operator, probes, seed, eigen).trace
             rows.append(
                 {
                     "position": position,

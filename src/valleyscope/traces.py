@@ -1,19 +1,92 @@
-"""Stochastic traces of an operator, with their standard error."""
+"""Stochastic traces and spectral density of a symmetric operator, with their standard errors."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from torch import Tensor
 
+from valleyscope.eigen import EigenResult, lanczos_coefficients
+from valleyscope.errors import InputError
 from valleyscope.estimate import Estimate
 
 
-def trace(operator, probes: int, seed: int) -> Estimate:
-    """Tr H by Hutchinson's estimator (1990): the mean of vᵀHv over random-sign vectors v.
+@dataclass(frozen=True)
+class Traces:
+    """Tr H and Tr H², which is ‖H‖_F² for a symmetric operator."""
 
-    Its variance is 2 (‖H‖_F² − Σ_i H_ii²) a probe. Costs `probes` products, at least 2.
+    trace: Estimate
+    square: Estimate
+
+
+def traces(operator, probes: int, seed: int, known: EigenResult | None = None) -> Traces:
+    """Tr H and Tr H² from the same products, by Hutchinson's estimator (1990).
+
+        Tr H = E vᵀHv,   Tr H² = E ‖Hv‖²,   v of random signs
+
+    With `known` eigenpairs (U, Θ, residuals R) their share is exact and the probes see only the rest,
+    v⊥ = v − UUᵀv, which lowers the variance and costs no product (the second stage of Hutch++, Meyer et
+    al. 2021, with a basis that is there already):
+
+        Tr H = Tr Θ + E v⊥ᵀHv⊥,   Tr H² = Tr Θ² + ‖R‖_F² + E ‖Hv⊥‖²
+
+    Costs `probes` products, at least 2. Without `known` the variance of a probe of Tr H is
+    2 (‖H‖_F² − Σ_i H_ii²).
     """
+    if probes < 2:
+        raise InputError(f"probes = {probes}: a standard error needs at least 2")
+    trace = square = 0.0
+    if known is not None:
+        trace = known.values.sum().item()
+        square = (known.values.square() + known.residuals.square()).sum().item()
+    firsts, seconds = [], []
+    for v in _signs(operator, probes, seed):
+        if known is not None:
+            v = v - known.vectors @ (known.vectors.T @ v)
+        image = operator.matvec(v).double()
+        firsts.append(trace + torch.dot(v.double(), image).item())
+        seconds.append(square + torch.dot(image, image).item())
+    return Traces(Estimate.of(firsts), Estimate.of(seconds))
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Spectral density as weighted nodes, a row a probe: nodes (R, m), weights (R, m) summing to 1."""
+
+    nodes: np.ndarray
+    weights: np.ndarray
+
+    def density(self, grid: np.ndarray, width: float) -> np.ndarray:
+        """Density on `grid` (G,), blurred by a Gaussian of that width: (R, G), a row a probe."""
+        z = (np.asarray(grid)[None, :, None] - self.nodes[:, None, :]) / width
+        bumps = np.exp(-0.5 * z**2) / (width * np.sqrt(2 * np.pi))
+        return (bumps * self.weights[:, None, :]).sum(-1)
+
+    def mean(self, function) -> Estimate:
+        """(1/N) Tr f(H) for a function of an array of eigenvalues."""
+        return Estimate.of((self.weights * function(self.nodes)).sum(1))
+
+
+def spectrum(operator, steps: int, probes: int, seed: int) -> Spectrum:
+    """Spectral density (1/N) Σ_i δ(λ − λ_i) by stochastic Lanczos quadrature (Ubaru, Chen & Saad 2017).
+
+    Each probe runs `steps` Lanczos steps with full reorthogonalisation from a vector of random signs; the
+    nodes are its Ritz values, the weights the squared first components of their vectors. Exact for
+    polynomials of degree 2 · steps − 1 up to the scatter over probes. Costs steps · probes products.
+    """
+    if probes < 2:
+        raise InputError(f"probes = {probes}: a standard error needs at least 2")
+    steps = min(steps, operator.size)
+    nodes, weights = np.zeros((probes, steps)), np.zeros((probes, steps))
+    for row, v in enumerate(_signs(operator, probes, seed)):
+        values, vectors = torch.linalg.eigh(lanczos_coefficients(operator, v, steps))
+        nodes[row, : len(values)] = values
+        weights[row, : len(values)] = vectors[0].square()
+    return Spectrum(nodes, weights)
+
+
+def _signs(operator, count: int, seed: int) -> list[Tensor]:
+    """Vectors of random signs, the same for a seed on every device."""
     generator = torch.Generator().manual_seed(seed)
-    draws = []
-    for _ in range(probes):
-        signs = torch.randint(0, 2, (operator.size,), generator=generator) * 2.0 - 1.0
-        v = signs.to(operator.device, operator.dtype)
-        draws.append(torch.dot(v.double(), operator.matvec(v).double()).item())
-    return Estimate.of(draws)
+    draws = (torch.randint(0, 2, (operator.size,), generator=generator) for _ in range(count))
+    return [(2.0 * draw - 1.0).to(operator.device, operator.dtype) for draw in draws]

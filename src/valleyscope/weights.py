@@ -67,7 +67,7 @@ def _assign(model: nn.Module, vector: Tensor) -> None:
         parameters[name].copy_(values)
 
 
-class _LossModule(nn.Module):
+class LossModule(nn.Module):
     """`loss_fn(model, batch)` as a module, so that `functional_call` reaches any use of the model."""
 
     def __init__(self, model: nn.Module, loss_fn: LossFunction):
@@ -80,7 +80,7 @@ class _LossModule(nn.Module):
 
 def losses_at(model: nn.Module, loss_fn: LossFunction) -> Callable[[Tensor, object], Tensor]:
     """A pure function (weights (N,), batch of n) -> per-sample losses (n,), fit for torch.func."""
-    module = _LossModule(model, loss_fn)
+    module = LossModule(model, loss_fn)
     parameters = {f"model.{name}": p for name, p in select_parameters(model).items()}
 
     def losses(vector: Tensor, batch) -> Tensor:

@@ -90,7 +90,57 @@ def test_float32_basis_reaches_the_usual_tolerance(rng):
 def test_what_does_not_converge_says_so(rng):
     spectrum = torch.logspace(2, -3, 500, dtype=torch.float64)  # its low end is a dense cluster
     operator = dense.MatrixOperator(symmetric(spectrum, rng))
-    assert not top_eigenpairs(operator, 2, which="SA", tol=1e-9).converged
+    with pytest.warns(RuntimeWarning, match="2 eigenpairs did not converge in .* products"):
+        assert not top_eigenpairs(operator, 2, which="SA", tol=1e-9).converged
+
+
+def test_residuals_cost_no_product(rng):
+    operator = dense.MatrixOperator(symmetric(torch.logspace(2, -3, 300, dtype=torch.float64), rng))
+    result = top_eigenpairs(operator, 8, tol=1e-6)
+    assert result.matvecs == operator.matvecs
+    residuals = (operator.matrix @ result.vectors - result.vectors * result.values).norm(dim=0)
+    torch.testing.assert_close(result.residuals, residuals, rtol=1e-4, atol=1e-12 * 100)
+
+
+@pytest.mark.parametrize("which", ["LA", "SA", "LM"])
+def test_power_iteration_keeps_the_sign_of_negative_eigenvalues(which, rng):
+    values = torch.tensor([-9.0, 8.0, -7.0, 5.0, 3.0, -2.0, 1.0, 0.5, 0.2, 0.1], dtype=torch.float64)
+    matrix = symmetric(values, rng)
+    operator = dense.MatrixOperator(matrix)
+    result = top_eigenpairs(operator, 3, which=which, method="power", tol=1e-4)
+    check(result, matrix, 3, which, 1e-4)
+    assert result.matvecs == operator.matvecs
+    assert result.matvecs > top_eigenpairs(operator, 3, which=which, tol=1e-4).matvecs
+
+
+def test_power_iteration_says_when_it_ran_out_of_steps(rng):
+    operator = dense.MatrixOperator(symmetric(1 - torch.arange(60).double() / 1000, rng))
+    with pytest.warns(RuntimeWarning, match="did not converge"):
+        result = top_eigenpairs(operator, 2, method="power", tol=1e-8)
+    assert not result.converged
+    residuals = (operator.matrix @ result.vectors - result.vectors * result.values).norm(dim=0)
+    torch.testing.assert_close(result.residuals, residuals, rtol=1e-6, atol=1e-10)
+
+
+def test_power_iteration_of_a_negative_matrix_has_no_largest_pair_but_says_so(rng):
+    operator = dense.MatrixOperator(symmetric(-torch.linspace(1, 2, 30, dtype=torch.float64), rng))
+    with pytest.warns(RuntimeWarning, match="did not converge"):
+        assert not top_eigenpairs(operator, 2, method="power", tol=1e-3).converged
+
+
+def test_a_warm_start_takes_fewer_products_and_misses_nothing(rng):
+    spectrum = torch.logspace(1, -3, 300, dtype=torch.float64)
+    matrix = symmetric(spectrum, rng)
+    before = top_eigenpairs(dense.MatrixOperator(matrix), 8, tol=1e-6)
+    # The neighbour has a new leading pair that is orthogonal to everything known.
+    new = torch.linalg.qr(torch.cat([before.vectors, torch.randn(300, 1, dtype=torch.float64)], 1))[0][:, -1:]
+    noise = torch.randn(300, 300, generator=rng, dtype=torch.float64) * 1e-4
+    after = dense.MatrixOperator(matrix + 12 * new @ new.T + noise + noise.T)
+    warm = top_eigenpairs(after, 8, tol=1e-6, initial=before.vectors)
+    check(warm, after.matrix, 8, "LA", 1e-6)
+    again = dense.MatrixOperator(matrix)
+    same = top_eigenpairs(again, 8, tol=1e-6, initial=before.vectors)
+    assert same.matvecs < before.matvecs
 
 
 def test_bad_input_is_named(rng):
@@ -99,6 +149,14 @@ def test_bad_input_is_named(rng):
         top_eigenpairs(operator, 5)
     with pytest.raises(InputError, match="which"):
         top_eigenpairs(operator, 1, which="XX")
+    with pytest.raises(InputError, match="method"):
+        top_eigenpairs(operator, 1, method="qr")
+    with pytest.raises(InputError, match=r"initial has shape \(3, 1\)"):
+        top_eigenpairs(operator, 1, initial=torch.zeros(3, 1))
+    with pytest.raises(FloatingPointError, match="warm start"):
+        top_eigenpairs(operator, 1, initial=torch.zeros(4, 2))
+    with pytest.raises(InputError, match="takes no initial"):
+        top_eigenpairs(operator, 1, method="power", initial=torch.zeros(4, 1))
     operator.matrix = operator.matrix * float("nan")
     with pytest.raises(FloatingPointError, match="product 1"):
         top_eigenpairs(operator, 1)

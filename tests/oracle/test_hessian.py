@@ -2,10 +2,12 @@ import dense
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.memory import peak_allocated
+from valleyscope.model import ModelSettings, Transformer, sequence_losses
 from valleyscope.weights import select_parameters
 
 
@@ -34,13 +36,116 @@ def test_products_equal_the_dense_hessian_of_an_mlp(rng):
     assert (operator.matvec(v) - H @ v).norm() <= 1e-10 * (H @ v).norm()
 
 
-def test_uneven_batches_weigh_every_sample_alike(model, tokens, rng):
-    whole = HessianOperator(model, sequence_losses, tokens)
-    split = HessianOperator(model, sequence_losses, [tokens[:5], tokens[5:]])
-    v = torch.randn(whole.size, generator=rng, dtype=torch.float64)
-    torch.testing.assert_close(split.matvec(v), whole.matvec(v), rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(split.gradient(), whole.gradient(), rtol=1e-10, atol=1e-12)
-    assert split.loss == pytest.approx(whole.loss, rel=1e-12)
+def test_every_eigenvalue_of_a_transformer_of_two_thousand_weights(rng):
+    settings = ModelSettings(vocab_size=40, context=5, depth=1, width=10, heads=1, kv_heads=1)
+    model = Transformer(settings).double()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=rng, dtype=torch.float64) * 0.4)
+    tokens = torch.randint(40, (6, 6), generator=rng)
+    operator = HessianOperator(model, sequence_losses, tokens)
+    assert operator.size == 2000
+    truth = torch.linalg.eigvalsh(dense.hessian(model, sequence_losses, tokens))
+    found = torch.linalg.eigvalsh(operator.matmat(torch.eye(operator.size, dtype=torch.float64)))
+    assert (found - truth).abs().max() <= 1e-8 * truth.abs().max()
+    assert truth[0] < -1e-2 * truth[-1]  # indefinite, so that a Gauss-Newton product would fail
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"keep_graph": True}, {"keep_graph": False}, {"memory_budget": 1.0e5}],
+    ids=["kept", "rebuilt", "microbatched"],
+)
+@pytest.mark.parametrize("shape", ["batch", "list", "loader"])
+def test_every_way_to_run_gives_the_dense_product(model, tokens, rng, options, shape):
+    data = {"batch": tokens, "list": [tokens[:5], tokens[5:]], "loader": DataLoader(tokens, batch_size=4)}
+    operator = HessianOperator(model, sequence_losses, data[shape], **options)
+    assert operator.graph_kept == options.get("keep_graph", False)
+    if "memory_budget" in options:
+        assert 1 <= operator.microbatch <= 3
+    H = dense.hessian(model, sequence_losses, tokens)
+    V = torch.randn(operator.size, 2, generator=rng, dtype=torch.float64)
+    assert (operator.matmat(V) - H @ V).norm() <= 1e-10 * (H @ V).norm()
+    torch.testing.assert_close(operator.gradient(), dense.gradient(model, sequence_losses, tokens))
+    torch.testing.assert_close(operator.losses, sequence_losses(model, tokens).detach())
+
+
+def test_tuple_and_dict_batches_are_split(rng):
+    model, loss_fn, (x, y) = mlp_problem(rng)
+    v = torch.randn(51, generator=rng, dtype=torch.float64)
+    kept = HessianOperator(model, loss_fn, (x, y))
+    whole = kept.matvec(v)
+    as_dict = {"x": x, "y": y}
+    dict_loss = lambda m, b: loss_fn(m, (b["x"], b["y"]))  # noqa: E731
+    for function, data in (
+        (loss_fn, (x, y)),
+        (dict_loss, as_dict),
+        (loss_fn, DataLoader(TensorDataset(x, y), 4)),
+    ):
+        operator = HessianOperator(model, function, data, memory_budget=kept.graph_bytes)
+        assert operator.microbatch < 4
+        torch.testing.assert_close(operator.matvec(v), whole, rtol=1e-10, atol=1e-12)
+
+
+def test_the_budget_decides_bounds_the_memory_and_can_be_too_small(rng):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 30), nn.Tanh(), nn.Linear(30, 5))
+    data = torch.randn(4000, 20, generator=rng)
+    loss_fn = lambda m, b: m(b).square().sum(1)  # noqa: E731
+    kept = HessianOperator(model, loss_fn, data)
+    assert kept.graph_kept
+    assert kept.microbatch == 4000
+    cpu = torch.device("cpu")
+    products = []
+
+    def split(budget):
+        operator = HessianOperator(model, loss_fn, data, memory_budget=budget)
+        products.append(operator.matvec(torch.ones(operator.size)))
+        return operator
+
+    for budget in (1.5e6, 5.0e5):
+        assert not split(budget).graph_kept
+        assert peak_allocated(lambda budget=budget: split(budget), cpu) <= budget
+        assert peak_allocated(lambda: kept.matvec(torch.ones(kept.size)), cpu) > budget
+    torch.testing.assert_close(products[0], kept.matvec(torch.ones(kept.size)))
+    with pytest.raises(InputError, match=r"one sample takes .* more than memory_budget = 100;"):
+        HessianOperator(model, loss_fn, data, memory_budget=100)
+
+
+def test_float32_agrees_with_float64(model, tokens, rng):
+    v = torch.randn(HessianOperator(model, sequence_losses, tokens).size, generator=rng)
+    double = HessianOperator(model, sequence_losses, tokens).matvec(v.double())
+    single = HessianOperator(model.float(), sequence_losses, tokens).matvec(v)
+    assert single.dtype == torch.float32
+    assert (single.double() - double).norm() <= 1e-5 * double.norm()
+
+
+def test_vectors_may_be_strided_and_results_are_new(model, tokens, rng):
+    operator = HessianOperator(model, sequence_losses, tokens)
+    V = torch.randn(3, operator.size, generator=rng, dtype=torch.float64).T
+    first = operator.matmat(V)
+    second = operator.matvec(V[:, 1])
+    torch.testing.assert_close(first[:, 1], second, rtol=1e-12, atol=1e-14)
+    second.zero_()
+    operator.gradient().zero_()
+    torch.testing.assert_close(operator.matmat(V), first, rtol=0, atol=0)
+    assert operator.gradient().abs().max() > 0
+    assert operator.matvecs == 7
+    torch.testing.assert_close(operator @ V, first, rtol=0, atol=0)
+
+
+def test_losses_that_are_linear_or_leave_weights_out_have_zero_rows():
+    model = nn.ModuleDict(
+        {"used": nn.Linear(3, 2), "linear": nn.Linear(3, 1), "idle": nn.Linear(2, 2)}
+    ).double()
+    loss_fn = lambda m, x: m["used"](x).square().sum(1) + m["linear"](x)[:, 0]  # noqa: E731
+    x = torch.ones(4, 3, dtype=torch.float64)
+    operator = HessianOperator(model, loss_fn, x)
+    product = operator.matvec(torch.ones(operator.size, dtype=torch.float64))
+    assert (product[:8] != 0).all()
+    assert (product[8:] == 0).all()
+    linear = HessianOperator(model, loss_fn, x, params=["linear.*"])
+    assert (linear.matvec(torch.ones(4, dtype=torch.float64)) == 0).all()
 
 
 def test_parameter_patterns_give_the_diagonal_block(model, tokens, rng):
@@ -79,6 +184,55 @@ def test_fused_attention_is_replaced_by_one_that_has_a_second_derivative(rng):
     v = torch.randn(operator.size, generator=rng, dtype=torch.float64)
     u = torch.randn(operator.size, generator=rng, dtype=torch.float64)
     assert u @ operator.matvec(v) == pytest.approx((v @ operator.matvec(u)).item(), rel=1e-9)
+
+
+class OnceOnly(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+
+def test_what_would_make_products_noise_is_named(model, tokens, rng):
+    noisy = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1)).double()
+    loss_fn = lambda m, x: m(x)[:, 0].square()  # noqa: E731
+    x = torch.randn(30, 4, generator=rng, dtype=torch.float64)
+    with pytest.raises(InputError, match="changes from call to call"):
+        HessianOperator(noisy, loss_fn, x)
+    HessianOperator(noisy.eval(), loss_fn, x)
+    normed = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)).double()
+    with pytest.raises(InputError, match="rest of its batch"):
+        HessianOperator(normed, loss_fn, x)
+    HessianOperator(normed.eval(), loss_fn, x)
+    with pytest.raises(InputError, match="shuffle=False"):
+        HessianOperator(normed, loss_fn, DataLoader(x, batch_size=10, shuffle=True))
+    with pytest.raises(InputError, match="only once"):
+        HessianOperator(normed, loss_fn, iter([x]))
+    with pytest.raises(InputError, match="differentiated twice"):
+        HessianOperator(normed, lambda m, x: OnceOnly.apply(m(x))[:, 0].square(), x).matvec(
+            torch.ones(65, dtype=torch.float64)
+        )
+    with pytest.raises(InputError, match="does not depend"):
+        HessianOperator(normed, lambda m, x: x[:, 0], x)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([], "empty list"),
+        (3, "a int"),
+        (("a", torch.zeros(2)), "holds"),
+        ((torch.zeros(3, 2), torch.zeros(2)), r"lengths \[2, 3\]"),
+        (torch.tensor(1.0), "lengths"),
+    ],
+)
+def test_data_of_the_wrong_kind_is_named(model, data, words):
+    with pytest.raises(InputError, match=words):
+        HessianOperator(model, sequence_losses, data)
 
 
 def test_bad_input_is_named(model, tokens):

@@ -6,6 +6,7 @@ import torch
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.hessian import HessianOperator
 from valleyscope.increments import (
+    IncrementOperator,
     direct_increments,
     estimate_criteria,
     gradient_share,
@@ -119,3 +120,18 @@ def test_criteria_table(model, tokens):
     np.testing.assert_allclose(spread["quadratic"], spread["gaussian_moment"], rtol=5 * (2 / 400) ** 0.5)
     moments = terms[["value", "slope", "curvature", "cross"]].sum(axis=1)
     np.testing.assert_allclose(moments, wide["gaussian_moment"], rtol=1e-12)
+
+
+def test_increment_operator_equals_the_dense_difference_of_two_mean_losses(model, tokens, rng):
+    operator, sample, _ = parts(model, tokens, 1)
+    A = IncrementOperator(operator, sample)
+    before, after = tokens[:K], tokens[: K + 1]
+    truth = dense.hessian(model, sequence_losses, after) - dense.hessian(model, sequence_losses, before)
+    V = torch.randn(A.size, 3, generator=rng, dtype=torch.float64)
+    counted = operator.matvecs
+    assert (A.matmat(V) - truth @ V).norm() <= 1e-9 * (truth @ V).norm()
+    assert (A.matvecs, sample.matvecs, operator.matvecs - counted) == (3, 3, 3)
+    slope = dense.gradient(model, sequence_losses, after) - dense.gradient(model, sequence_losses, before)
+    torch.testing.assert_close(A.gradient(), slope, rtol=1e-8, atol=1e-12)
+    alone = dense.hessian(model, sequence_losses, tokens[K : K + 1])
+    assert (A.sample.matmat(V) - alone @ V).norm() <= 1e-10 * (alone @ V).norm()

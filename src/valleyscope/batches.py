@@ -1,0 +1,72 @@
+"""Batches of samples: a tensor, or a tuple or dict of tensors, with the samples along the first axis."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from torch import Tensor
+
+from valleyscope.errors import InputError
+
+
+def batch_list(data) -> Iterable:
+    """The batches of `data`: one batch, a list of them, or a loader that can be iterated again."""
+    if isinstance(data, Tensor | tuple | dict):
+        return [data]
+    if isinstance(data, list):
+        if not data:
+            raise InputError("the data is an empty list; give at least one batch")
+        return [as_batch(part) for part in data]
+    if not isinstance(data, Iterable):
+        raise InputError(f"data is a {type(data).__name__}; give a batch, a list of batches or a loader")
+    if isinstance(data, Iterator):
+        raise InputError("data can be read only once (an iterator); give a list of its batches")
+    return _Loader(data)
+
+
+class _Loader:
+    """A loader whose batches are collated as lists, as torch's are, seen as one with tuples."""
+
+    def __init__(self, loader: Iterable):
+        self.loader = loader
+
+    def __iter__(self):
+        return map(as_batch, self.loader)
+
+
+def as_batch(batch):
+    """`batch` itself, or as a tuple if it is a list of tensors."""
+    return tuple(batch) if isinstance(batch, list) else batch
+
+
+def tensors(batch) -> list[Tensor]:
+    """Its tensors in order; InputError if it holds anything else or they differ in length."""
+    parts = (
+        [batch] if isinstance(batch, Tensor) else list(batch.values() if isinstance(batch, dict) else batch)
+    )
+    if not parts or not all(isinstance(part, Tensor) for part in parts):
+        kinds = sorted({type(part).__name__ for part in parts})
+        raise InputError(f"a batch must be a tensor or a tuple or dict of tensors; this one holds {kinds}")
+    lengths = {len(part) if part.ndim else 0 for part in parts}
+    if len(lengths) > 1 or 0 in lengths:
+        raise InputError(
+            f"tensors of a batch have lengths {sorted(lengths)}; all need the same number of samples"
+        )
+    return parts
+
+
+def size(batch) -> int:
+    """Samples in the batch."""
+    return len(tensors(batch)[0])
+
+
+def rows(batch, start: int, stop: int, device=None):
+    """Samples start … stop − 1, on `device`."""
+    return each_tensor(batch, lambda part: part[start:stop].to(device))
+
+
+def each_tensor(batch, change: Callable[[Tensor], Tensor]):
+    """The batch with `change` applied to each of its tensors."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, dict):
+        return {name: change(part) for name, part in batch.items()}
+    return tuple(change(part) for part in batch)
