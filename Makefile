@@ -1,32 +1,41 @@
 # make            set up .venv and run the default DAG
 # make smoke      the same for the smoke configuration, in its own folders
-# make test       set up with the tests' needs and run them
+# make test       set up with the tests' needs, other libraries among them, and run them
 # make lint       every linter and formatter, checking only
+# make benchmark  time the curvature engine against other libraries, draw and quote the result
 # make report     Snakemake's HTML report of the finished default run
 # make reference  copy a finished default run's tables to results/reference and renew the README's numbers
 
 PYTHON ?= python3
 CORES ?= all
+BENCHMARKS = benchmarks/results
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: all smoke test test-smoke lint report reference clean
+.PHONY: all smoke test test-smoke lint benchmark report reference readme clean
 all: .venv/run
 	$(RUN) snakemake --cores $(CORES)
 
 smoke: .venv/run
 	$(RUN) snakemake --cores $(CORES) --configfile configs/smoke.yaml
 
-test: .venv/dev
+test: .venv/peers
 	$(RUN) python -m pytest
 
 test-smoke: .venv/dev
 	$(RUN) python -m pytest -m smoke
 
 lint: .venv/dev
-	$(RUN) ruff check src tests
-	$(RUN) ruff format --check src tests
+	$(RUN) ruff check src tests benchmarks
+	$(RUN) ruff format --check src tests benchmarks
 	$(RUN) snakefmt --check Snakefile
 	$(RUN) snakemake --lint
+
+benchmark: .venv/peers
+	$(RUN) snakemake --cores $(CORES) results/corpus/tokens.safetensors
+	$(RUN) python benchmarks/measure_engine.py --tokens results/corpus/tokens.safetensors --out $(BENCHMARKS)
+	$(RUN) python src/plot_engine.py --out figures/engine.pdf \
+	  --tables $(foreach table,products solvers growth warm_starts traces,$(BENCHMARKS)/$(table).csv)
+	$(MAKE) readme
 
 report: .venv/run
 	$(RUN) snakemake --cores 1 --report report.html
@@ -34,7 +43,11 @@ report: .venv/run
 reference: .venv/run
 	@$(RUN) snakemake -n --cores 1 2>&1 | grep -q "Nothing to be done" \
 	  || { echo "make: the default run is not finished; run make first" >&2; exit 1; }
-	$(RUN) python src/write_reference.py --results results --figures figures --reference results/reference --readme README.md
+	$(RUN) python src/write_reference.py --results results --reference results/reference
+	$(MAKE) readme
+
+readme: .venv/run
+	$(RUN) python src/fill_readme.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --readme README.md
 
 clean:
 	rm -rf .venv
@@ -51,4 +64,8 @@ clean:
 
 .venv/dev: envs/dev.txt .venv/run
 	.venv/bin/python -m pip install --quiet -r envs/dev.txt
+	@touch $@
+
+.venv/peers: envs/peers.txt .venv/dev
+	.venv/bin/python -m pip install --quiet --no-deps -r envs/peers.txt
 	@touch $@

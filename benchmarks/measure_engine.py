@@ -31,7 +31,7 @@ from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.gauss_newton import FisherOperator, GaussNewtonOperator
 from valleyscope.hessian import HessianOperator
-from valleyscope.memory import peak_allocated
+from valleyscope.memory import keep_freed_memory, peak_allocated
 from valleyscope.model import ModelSettings, Transformer, sequence_losses
 from valleyscope.noise import GradientCovariance
 from valleyscope.operators import GRAPH_SHARE
@@ -122,6 +122,13 @@ def eigenthings_operator(problem: Problem) -> hessian_eigenthings.HessianOperato
 
 
 def measure_products(problem: Problem, rounds: int) -> pd.DataFrame:
+    """The same before and after this process keeps the memory it frees."""
+    default = measure_products_once(problem, rounds).assign(freed_memory="returned")
+    keep_freed_memory()
+    return pd.concat([default, measure_products_once(problem, rounds).assign(freed_memory="kept")])
+
+
+def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
     """Seconds, gradients and peak bytes of one product, per vector, by library and way to run."""
     kept = problem.hessian(keep_graph=True)
     planned = problem.hessian()
@@ -164,7 +171,9 @@ def measure_products(problem: Problem, rounds: int) -> pd.DataFrame:
         ("curvlinops", "Hessian", "one vector"): (lambda: theirs["curvlinops"] @ v, 1, None),
         ("curvlinops", "Hessian", f"block of {BLOCK}"): (lambda: theirs["curvlinops"] @ V, BLOCK, None),
         ("PyHessian", "Hessian", "one vector"): (pyhessian_product, 1, None),
-        ("hessian-eigenthings", "Hessian", "one vector"): (lambda: theirs["hessian-eigenthings"].matvec(v), 1, None),
+        ("hessian-eigenthings", "Hessian", "one vector"): (
+            lambda: theirs["hessian-eigenthings"].matvec(v), 1, None
+        ),
     }  # fmt: skip
     truth = kept.matvec(v)
     for name in theirs:
@@ -281,7 +290,9 @@ def measure_solvers(problem: Problem, rounds: int) -> pd.DataFrame:
             lambda: eigenthings_lanczos(problem, steps), rounds
         ),
         ("valleyscope", "power iteration, at most 100 steps a pair"): (lambda: ours("power"), 1),
-        ("hessian-eigenthings", "power iteration, at most 50 steps a pair"): (lambda: eigenthings_power(problem), 1),
+        ("hessian-eigenthings", "power iteration, at most 50 steps a pair"): (
+            lambda: eigenthings_power(problem), 1
+        ),
         ("PyHessian", "power iteration, at most 50 steps a pair"): (lambda: pyhessian_power(problem), 1),
     }  # fmt: skip
     rows = []
@@ -332,6 +343,25 @@ def measure_growth(tokens: Path, problem: Problem, rounds: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "solve_gradients", "products"])
 
 
+def davidson_products(operator: HessianOperator, initial: Tensor) -> int:
+    """Products of a block warm start: Rayleigh-Ritz, then the residuals of the pairs that are not there."""
+    V = torch.linalg.qr(initial)[0]
+    W = operator.matmat(V)
+    while True:
+        T = (V.T @ W).double()
+        values, Y = torch.linalg.eigh((T + T.T) / 2)
+        values, Y = values.flip(0)[:COUNT], Y.flip(1)[:, :COUNT].float()
+        residuals = W @ Y - (V @ Y) * values.float()
+        norms = residuals.norm(dim=0)
+        worst = [i for i in norms.argsort(descending=True)[:2] if norms[i] > TOLERANCE * values[0]]
+        if not worst:
+            return V.shape[1]
+        new = residuals[:, worst]
+        for _ in range(2):
+            new = torch.linalg.qr(new - V @ (V.T @ new))[0]
+        V, W = torch.cat([V, new], 1), torch.cat([W, operator.matmat(new)], 1)
+
+
 def measure_warm_starts(problem: Problem) -> pd.DataFrame:
     """Products of cold and warm starts along neighbouring k, and how far the old vectors are off."""
     rows, previous = [], None
@@ -348,10 +378,12 @@ def measure_warm_starts(problem: Problem) -> pd.DataFrame:
                 images = operator.matmat(vectors)
                 outside = images - vectors @ (vectors.T @ images)
                 off = (outside.norm(dim=0) / cold.values[0]).max().item()
-                rows.append((previous[0], k, cold.matvecs, warm.matvecs, off))
+                block = davidson_products(operator, vectors)
+                rows.append((previous[0], k, cold.matvecs, warm.matvecs, block, off))
             previous = (k, cold)
             bar.update()
-    columns = ["k_before", "k", "cold_products", "warm_products", "residual_of_old_vectors"]
+    columns = ["k_before", "k", "cold_products", "warm_products", "block_products"]
+    columns.append("residual_of_old_vectors")
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -383,6 +415,8 @@ def main(args):
     warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
     problem = trained(args.tokens, WIDTH)
     few = args.quick
+    if args.only and "products" not in args.only:
+        keep_freed_memory()
     tables = {
         "products": lambda: measure_products(problem, 2 if few else 15),
         "solvers": lambda: measure_solvers(problem, 1 if few else 3),
@@ -402,4 +436,4 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--only", nargs="+", help="tables to measure; default: all")
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
-    _stage.run(main, parser)
+    _stage.run(main, parser, keep_memory=False)

@@ -41,7 +41,9 @@ def settings(kind: type) -> Callable[[str], object]:
     return parse
 
 
-def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
+def run(
+    main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser, keep_memory: bool = True
+) -> None:
     """Parse, set threads, memory and determinism, call `main`; a mendable error ends in one line."""
     parsed = arguments.parse_args()
     stage = Path(sys.argv[0]).stem
@@ -54,7 +56,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         if parsed.device == "cuda" and not torch.cuda.is_available():
             sys.exit(f"{stage}: error: device cuda: torch sees no GPU; set device: cpu")
         torch.set_num_threads(parsed.threads)
-        keep_freed_memory()
+        if keep_memory:
+            keep_freed_memory()
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS needs it
         torch.use_deterministic_algorithms(True)
         torch.set_float32_matmul_precision("highest")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from valleyscope.errors import InputError
+from valleyscope.memory import free_memory
 from valleyscope.weights import require_finite
 
 RESTARTS = 20  # before the result is returned as not converged
@@ -64,8 +65,8 @@ def top_eigenpairs(
         tol: bound on each residual, relative to the largest |λ| found.
         seed: of the random start vector.
         initial: (N, r) warm start for "lanczos", such as the eigenvectors at neighbouring weights: the sum
-            of the columns starts the Krylov space. A block started from them costs r products before the
-            first new direction, and took more products in all wherever the operator had changed.
+            of the columns starts the Krylov space. A block of them took about as many products, except
+            where the operator had hardly changed (benchmarks/results/warm_starts.csv).
 
     A result that did not converge says so by `converged` and a RuntimeWarning with the largest residual.
     """
@@ -83,7 +84,7 @@ def top_eigenpairs(
             raise InputError("method = 'power' takes no initial vectors")
         result = _power_iteration(operator, count, which, tol, generator)
     else:
-        space = _Subspace(operator, min(operator.size, max(4 * count, count + 40)), generator)
+        space = _Subspace(operator, _capacity(operator, count), generator)
         result = _lanczos(space, count, _ORDERS[which], tol, initial)
     if not result.converged:
         scale = result.values.abs().max().item()
@@ -166,8 +167,21 @@ class _Subspace:
         return EigenResult(values, vectors, residuals, self.matvecs, bool((residuals <= bound).all()))
 
 
+def _capacity(operator, count: int) -> int:
+    """Basis vectors to keep: enough that restarts are rare, fewer where memory is short."""
+    wanted = min(operator.size, max(4 * count, count + 40))
+    each = 2 * operator.size * operator.dtype.itemsize  # a vector and its image
+    fitting = int(free_memory(operator.device) / 2 / each)
+    if fitting < min(count + 8, operator.size):
+        raise InputError(
+            f"{count} eigenpairs of size {operator.size} need a basis of {(count + 8) * each:.3g} bytes, "
+            "more than half of what is free; ask for fewer or restrict the operator by `params`"
+        )
+    return min(wanted, fitting)
+
+
 def _lanczos(space: _Subspace, count: int, order, tol: float, initial: Tensor | None) -> EigenResult:
-    kept_at_restart = min(count + space.capacity // 4, space.capacity - 1)
+    kept_at_restart = min(count + space.capacity // 4, (count + space.capacity) // 2)
     direction = space.fresh_direction()
     if initial is not None:
         known = initial.to(space.V).sum(1)

@@ -14,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from valleyscope.operators import DataOperator, Piece, differentiated, sample_losses
+from valleyscope.operators import (
+    DataOperator,
+    Piece,
+    differentiated,
+    require_twice_differentiable,
+    sample_losses,
+)
 
 OutputFunction = Callable[[nn.Module, object], Tensor]
 
@@ -31,8 +37,8 @@ class _OutputCurvature(DataOperator):
         raise NotImplementedError
 
     def _evaluate(self, batch, index: int) -> Tensor:
+        leaf = self._output_fn(self._model, batch).detach().requires_grad_()
         with torch.enable_grad():
-            leaf = self._output_fn(self._model, batch).detach().requires_grad_()
             return self._at_outputs(leaf, batch, index)[0].detach()
 
     def _differentiate(self, batch, index: int) -> Piece:
@@ -45,11 +51,13 @@ class _OutputCurvature(DataOperator):
         transposed = torch.autograd.grad(
             outputs, self._parameters, dummy, create_graph=True, materialize_grads=True
         )
+        if index == 0:
+            require_twice_differentiable(transposed)
 
-        def product(directions: list[Tensor]) -> list[Tensor]:
+        def product(directions: list[Tensor], again: bool) -> list[Tensor]:
             (forward,) = differentiated(transposed, [dummy], directions, retain_graph=True)
             curved = curvature(forward) / self.samples
-            return differentiated([outputs], self._parameters, [curved], retain_graph=True)
+            return differentiated([outputs], self._parameters, [curved], retain_graph=again)
 
         return Piece(losses.detach(), gradient, product)
 

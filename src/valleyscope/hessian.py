@@ -58,7 +58,7 @@ class HessianOperator(DataOperator):
         if index == 0:
             require_twice_differentiable(gradient)
 
-        def product(directions: list[Tensor]) -> list[Tensor]:
-            return differentiated(gradient, self._parameters, directions, retain_graph=True)
+        def product(directions: list[Tensor], again: bool) -> list[Tensor]:
+            return differentiated(gradient, self._parameters, directions, retain_graph=again)
 
         return Piece(losses.detach(), [g.detach() for g in gradient], product)

@@ -54,7 +54,7 @@ class GradientCovariance(DataOperator):
             losses = self._evaluate(batch, index)
         rows = scores(self._model, self._loss_fn, batch, self._params)
 
-        def product(directions: list[Tensor]) -> list[Tensor]:
+        def product(directions: list[Tensor], again: bool) -> list[Tensor]:
             v = torch.cat([d.reshape(-1) for d in directions])
             # Over all samples the centred components sum to 0, so the scores need no centring.
             return [rows.T @ (rows @ v - self._gradient @ v) / self.samples]

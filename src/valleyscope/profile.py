@@ -35,10 +35,10 @@ def profile_path(
     for position in positions:
         with at_weights(model, path.point(position)):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
+            estimate = traces(operator, probes, seed).trace
             eigen = top_eigenpairs(operator, 1, tol=tol, seed=seed)
             if not eigen.converged:
                 raise InputError(f"λ_max at position {position} did not converge; raise tol = {tol}")
-            estimate = traces(operator, probes, seed, eigen).trace
             rows.append(
                 {
                     "position": position,

@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.artifacts import read_table
+from valleyscope.plotting.engine import product_costs, solver_costs
 
+# Figures of the run, and of the benchmark of the curvature engine.
 FIGURES = ("criteria", "cost", "eigenvalues", "path_profile", "projected_sgd", "training")
-
+BENCHMARK_FIGURE = "engine"
 
 WHOLE_RUN = "(whole run)"
 
@@ -42,10 +44,23 @@ def costs(benchmarks: Path) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([whole])], ignore_index=True)
 
 
-def fill_blocks(text: str, reference: Path, captions: dict[str, str]) -> str:
-    """Replace what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` for each known NAME."""
-    blocks = {"costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"]))}
-    blocks |= {f"caption-{name}": caption.strip() for name, caption in captions.items()}
+def readme_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, str]:
+    """What the README quotes from committed tables and captions, by name of the block."""
+    products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
+    solvers = read_table(benchmarks / "solvers.csv", ["library", "method", "seconds", "residual"])
+    captions = {
+        f"caption-{name}": (figures / f"{name}.txt").read_text(encoding="utf-8").strip()
+        for name in (*FIGURES, BENCHMARK_FIGURE)
+    }
+    return captions | {
+        "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
+        "products": products_block(products),
+        "solvers": solvers_block(solvers),
+    }
+
+
+def fill_blocks(text: str, blocks: dict[str, str]) -> str:
+    """Replace what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` for each NAME."""
     for name, block in blocks.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
         text = re.sub(pattern, lambda m, b=block: m[1] + b + "\n" + m[2], text, flags=re.DOTALL)
@@ -64,4 +79,35 @@ def costs_block(table: pd.DataFrame) -> str:
     lines.append(
         f"| whole run, wall clock | {last['jobs']} | {last['seconds']:.0f} | | {last['memory']:.0f} |"
     )
+    return "\n".join(lines)
+
+
+def products_block(products: pd.DataFrame) -> str:
+    """A Markdown table of the cost of one product, cheapest first, by operator."""
+    gradient = products.query("operator == 'gradient'").iloc[0]
+    lines = [
+        "| operator | library, way | gradients (range) | memory returned | peak memory, gradients |",
+        "|---|---|---|---|---|",
+    ]
+    table = product_costs(products)
+    for operator in ("Hessian", "Gauss-Newton", "Fisher", "gradient noise"):
+        for row in table[table["operator"] == operator].itertuples():
+            cost = f"{row.median:.2f} ({row.min:.2f} to {row.max:.2f})"
+            peak = row.peak / gradient["peak_bytes"]
+            way = f"{row.library}, {row.way}"
+            lines.append(f"| {operator} | {way} | {cost} | {row.returned:.2f} | {peak:.1f} |")
+    return "\n".join(lines)
+
+
+def solvers_block(solvers: pd.DataFrame) -> str:
+    """A Markdown table of what the leading eigenpairs cost, fastest first."""
+    lines = [
+        "| library, method | seconds | gradients | products | worst residual / λ₁ |",
+        "|---|---|---|---|---|",
+    ]
+    for row in solver_costs(solvers).itertuples():
+        lines.append(
+            f"| {row.library}, {row.method} | {row.seconds:.1f} | {row.gradients:.0f} "
+            f"| {row.products:.0f} | {row.residual:.1e} |"
+        )
     return "\n".join(lines)

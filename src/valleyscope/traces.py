@@ -25,8 +25,9 @@ def traces(operator, probes: int, seed: int, known: EigenResult | None = None) -
         Tr H = E vᵀHv,   Tr H² = E ‖Hv‖²,   v of random signs
 
     With `known` eigenpairs (U, Θ, residuals R) their share is exact and the probes see only the rest,
-    v⊥ = v − UUᵀv, which lowers the variance and costs no product (the second stage of Hutch++, Meyer et
-    al. 2021, with a basis that is there already):
+    v⊥ = v − UUᵀv, at no further product (the second stage of Hutch++, Meyer et al. 2021, with a basis that
+    is there already). On trained transformers this lowers the error of Tr H² much and that of Tr H not;
+    Hutch++ and XTrace were no better at the same products (benchmarks/results/traces.csv):
 
         Tr H = Tr Θ + E v⊥ᵀHv⊥,   Tr H² = Tr Θ² + ‖R‖_F² + E ‖Hv⊥‖²
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from valleyscope import eigen
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
@@ -160,3 +161,12 @@ def test_bad_input_is_named(rng):
     operator.matrix = operator.matrix * float("nan")
     with pytest.raises(FloatingPointError, match="product 1"):
         top_eigenpairs(operator, 1)
+
+
+def test_a_short_memory_means_restarts_and_none_a_clear_error(rng, monkeypatch):
+    matrix = symmetric(torch.logspace(2, -3, 300, dtype=torch.float64), rng)
+    free = 20 * 2 * (2 * 300 * 8)
+    monkeypatch.setattr(eigen, "free_memory", lambda device: free)
+    check(top_eigenpairs(dense.MatrixOperator(matrix), 8, tol=1e-6), matrix, 8, "LA", 1e-6)
+    with pytest.raises(InputError, match="16 eigenpairs of size 300 need a basis of"):
+        top_eigenpairs(dense.MatrixOperator(matrix), 16)

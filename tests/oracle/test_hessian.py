@@ -186,6 +186,16 @@ def test_fused_attention_is_replaced_by_one_that_has_a_second_derivative(rng):
     assert u @ operator.matvec(v) == pytest.approx((v @ operator.matvec(u)).item(), rel=1e-9)
 
 
+class _Restless:
+    """A loader whose passes differ in length."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches())
+
+
 class OnceOnly(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -210,6 +220,9 @@ def test_what_would_make_products_noise_is_named(model, tokens, rng):
     HessianOperator(normed.eval(), loss_fn, x)
     with pytest.raises(InputError, match="shuffle=False"):
         HessianOperator(normed, loss_fn, DataLoader(x, batch_size=10, shuffle=True))
+    sizes = iter([2, 3, 2])
+    with pytest.raises(InputError, match="shuffle=False"):
+        HessianOperator(normed, loss_fn, _Restless(lambda: [x[: next(sizes)]]))
     with pytest.raises(InputError, match="only once"):
         HessianOperator(normed, loss_fn, iter([x]))
     with pytest.raises(InputError, match="differentiated twice"):

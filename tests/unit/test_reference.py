@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from valleyscope.reference import FIGURES, costs, fill_blocks
+from valleyscope.reference import BENCHMARK_FIGURE, FIGURES, costs, costs_block, fill_blocks, readme_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,23 +24,24 @@ def test_costs_add_up_the_jobs_of_a_rule(tmp_path):
     assert table.loc["(whole run)"].tolist() == [3, 17.0, 12.0, 100.0]
 
 
-def test_blocks_are_replaced_and_the_rest_is_kept(tmp_path):
+def test_blocks_are_replaced_and_the_rest_is_kept():
     rows = [("a", 2, 3.4, 2.0, 9), ("(whole run)", 2, 2.1, 2.0, 9)]
     table = pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "longest", "memory"])
-    table.to_csv(tmp_path / "costs.csv", index=False)
     text = "x\n<!-- costs:begin -->\nold\n<!-- costs:end -->\n"
     text += "<!-- caption-cost:begin -->\n<!-- caption-cost:end -->\ny"
-    filled = fill_blocks(text, tmp_path, {"cost": "It costs.\n"})
+    blocks = {"costs": costs_block(table), "caption-cost": "It costs."}
+    filled = fill_blocks(text, blocks)
     assert "old" not in filled
     assert "| `a` | 2 | 3 | 2 | 9 |\n| whole run, wall clock | 2 | 2 | | 9 |" in filled
     assert "<!-- caption-cost:begin -->\nIt costs.\n<!-- caption-cost:end -->\ny" in filled
-    assert fill_blocks(filled, tmp_path, {"cost": "It costs.\n"}) == filled
+    assert fill_blocks(filled, blocks) == filled
 
 
 def test_the_readme_says_what_the_reference_says():
     readme = (ROOT / "README.md").read_text()
-    captions = {name: (ROOT / f"figures/{name}.txt").read_text() for name in FIGURES}
-    assert fill_blocks(readme, ROOT / "results/reference", captions) == readme
-    for name in FIGURES:
-        assert f"<!-- caption-{name}:begin -->" in readme
+    blocks = readme_blocks(ROOT / "results/reference", ROOT / "benchmarks/results", ROOT / "figures")
+    assert fill_blocks(readme, blocks) == readme
+    for block in blocks:
+        assert f"<!-- {block}:begin -->" in readme
+    for name in (*FIGURES, BENCHMARK_FIGURE):
         assert f"figures/{name}.png" in readme

@@ -106,7 +106,7 @@ def pins(name):
 
 
 def test_pins_are_exact_and_the_conda_file_holds_the_same():
-    for name in ("requirements.txt", "dev.txt"):
+    for name in ("requirements.txt", "dev.txt", "peers.txt"):
         assert all("==" in pin or pin.startswith("-r ") for pin in pins(name))
     environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
     assert {"pip": pins("requirements.txt")} in environment["dependencies"]
