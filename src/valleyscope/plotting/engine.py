@@ -2,13 +2,13 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 from valleyscope.plotting.style import COLOURS, new_figure
 
 LIBRARIES = ("valleyscope", "PyHessian", "curvlinops", "hessian-eigenthings", "SciPy", "torch")
 COLOUR = dict(zip(LIBRARIES, COLOURS, strict=False))
 TOLERANCE = 1e-3
+FLOOR = 2  # gradients: six matrix products of the model where a gradient has three
 
 
 def product_costs(products: pd.DataFrame) -> pd.DataFrame:
@@ -38,52 +38,48 @@ def draw(
     warm_starts: pd.DataFrame,
     traces: pd.DataFrame,
 ) -> tuple[Figure, str]:
-    """Cost of a Hessian product; eigenpairs: cost and residual; growth with N, sequences and pairs."""
-    figure, ((one, two), (three, four)) = new_figure(5.2, rows=2, columns=2)
+    """Left: cost of a Hessian product and of 16 eigenpairs. Right: growth with N, sequences and pairs."""
+    figure, ((one, two), (three, four)) = new_figure(4.4, rows=2, columns=2, width_ratios=[1, 1])
     costs = product_costs(products).query("operator == 'Hessian'").iloc[::-1]
     for row, cost in enumerate(costs.itertuples()):
         one.plot([cost.min, cost.max], [row, row], "-", lw=1, color=COLOUR[cost.library])
         one.plot(cost.median, row, "o", ms=4, color=COLOUR[cost.library])
-    one.axvline(2, ls=":", lw=0.8, color="grey")
-    labels = [
-        f"{c.library}" if c.way == "one vector" else f"{c.library}, {c.way}" for c in costs.itertuples()
-    ]
-    one.set_yticks(range(len(costs)), labels)
-    one.set(xlabel="gradients per Hessian-vector product", xlim=(0, None))
-    one.set_title("One product (dotted: floor of 2)")
+    one.axvline(FLOOR, ls=":", lw=0.8, color="grey")
+    one.set_yticks(range(len(costs)), [_label(c.library, c.way) for c in costs.itertuples()])
+    one.set(xlabel="gradients", xlim=(0, None))
+    one.set_title("One product (dotted: matrix products)")
 
-    marks = dict(zip(solver_costs(solvers)["method"], "osD^vP*", strict=False))
-    for cost in solver_costs(solvers).itertuples():
-        label = f"{cost.library}: {cost.method}"
-        two.plot(
-            cost.gradients, cost.residual, marks[cost.method], ms=5, color=COLOUR[cost.library], label=label
-        )
-    two.axhline(TOLERANCE, ls=":", lw=0.8, color="grey")
-    two.set(xscale="log", yscale="log", xlabel="gradients", ylabel=r"worst residual over $\lambda_1$")
-    two.margins(x=0.15)
-    two.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=6)
-    two.set_title("Leading 16 eigenpairs (dotted: tolerance)")
+    solved = solver_costs(solvers).iloc[::-1]
+    for row, cost in enumerate(solved.itertuples()):
+        colour, reached = COLOUR[cost.library], cost.residual <= TOLERANCE
+        three.plot(cost.gradients, row, "o", ms=4, color=colour, mfc=colour if reached else "white")
+        text = f"{cost.residual:.0e}"
+        three.annotate(text, (cost.gradients, row), (6, 0), textcoords="offset points", va="center", size=6)
+    three.set_yticks(range(len(solved)), [_label(c.library, c.method) for c in solved.itertuples()])
+    three.set(xscale="log", xlabel="gradients (beside: residual; hollow: above tolerance)")
+    three.margins(x=0.2)
+    three.set_title("16 leading eigenpairs")
 
-    labels = {"parameters": "N, at 64 sequences", "sequences": "sequences, at N = 164k"}
-    for axis, label in labels.items():
+    for axis, label in {"parameters": "N", "sequences": "sequences"}.items():
         part = growth[growth["axis"] == axis]
-        smallest = part[axis].iloc[0]
-        three.plot(
-            part[axis] / smallest, part["product_gradients"], "o-", ms=3, label=f"{label}, from {smallest:,}"
-        )
-    three.set(xscale="log", ylim=(0, None), xlabel="growth", ylabel="gradients per product")
-    three.legend(title="with", loc="lower right")
-    three.set_title("A product costs two gradients at every size")
+        first, last = part[axis].iloc[0], part[axis].iloc[-1]
+        text = f"{label}: {first:,} to {last:,}"
+        two.plot(part[axis] / first, part["product_gradients"], "o-", ms=3, label=text)
+    two.axhline(FLOOR, ls=":", lw=0.8, color="grey")
+    two.set(xscale="log", ylim=(0, 3), xlabel="growth", ylabel="gradients")
+    two.legend(loc="lower right")
+    two.set_title("One product, growing problem")
 
     part = growth.query("axis == 'pairs'")
     four.plot(part["pairs"], part["products"], "o-", ms=3, color=COLOUR["valleyscope"])
-    four.set(xscale="log", yscale="log", xlabel="eigenpairs D", ylabel="Hessian-vector products")
-    four.set_xticks(part["pairs"], part["pairs"])
-    for edge in (four.xaxis, four.yaxis):
-        edge.set_major_formatter(ScalarFormatter())
-        edge.set_minor_formatter("")
-    four.set_title("Products grow with D")
+    four.set(xlabel="eigenpairs D", ylabel="products", ylim=(0, None))
+    four.set_title("Products for D eigenpairs")
     return figure, caption(products, solvers, growth, warm_starts, traces)
+
+
+def _label(library: str, what: str) -> str:
+    what = what.replace("iteration, at most ", "").replace(" a pair", "")  # power iteration
+    return library if what == "one vector" else f"{library}, {what}"
 
 
 def caption(products, solvers, growth, warm_starts, traces) -> str:
@@ -93,19 +89,17 @@ def caption(products, solvers, growth, warm_starts, traces) -> str:
     gradient = products.query("operator == 'gradient'").iloc[0]
     kept = ("valleyscope", "Hessian", "graph kept")
     block = next(key for key in costs.index if key[2].startswith("graph kept, block"))
-    others = {name: costs[name, "Hessian", "one vector"] for name in LIBRARIES[1:4]}
-    ratios = ", ".join(f"{name} {value / costs[kept]:.2f}" for name, value in others.items())
+    peers = {name: costs[name, "Hessian", "one vector"] for name in LIBRARIES[1:4]}
+    ratios = ", ".join(f"{name} {value / costs[kept]:.2f}" for name, value in peers.items())
     default = ", ".join(
         f"{name} {table['returned'][name, 'Hessian', 'one vector'] / table['returned'][kept]:.2f}"
-        for name in others
+        for name in peers
     )
     solved = solver_costs(solvers).set_index(["library", "method"])
     ours = solved.loc["valleyscope", "Lanczos"]
-    slower = solved.drop(("valleyscope", "Lanczos"))
-    slower = "; ".join(
-        f"{library} {method} {row.seconds / ours.seconds:.1f} (residual {row.residual:.1e})"
-        for (library, method), row in slower.iterrows()
-    )
+    others = solved[solved.index.get_level_values("library") != "valleyscope"]
+    best = others[others["residual"] <= TOLERANCE].iloc[0]
+    power = solved[solved.index.get_level_values("method").str.startswith("power")].loc["valleyscope"].iloc[0]
     same, moved = warm_starts.query("k == k_before"), warm_starts.query("k != k_before")
     deviation = traces.groupby(["quantity", "estimator"])["estimate"].std()
     plain = deviation.xs("Hutchinson", level="estimator")
@@ -120,7 +114,8 @@ def caption(products, solvers, growth, warm_starts, traces) -> str:
         f"With the graph kept a Hessian-vector product takes {costs[kept]:.2f} gradients ({costs[block]:.2f} a vector "
         f"in a block) and holds {peaks[kept] / gradient['peak_bytes']:.1f} times a gradient's peak memory; relative "
         f"to it: {ratios} (where freed memory goes back to the system: {default}). The leading 16 eigenpairs take {ours.products:.0f} products, worst residual "
-        f"{ours.residual:.1e} of the largest eigenvalue; times slower than that: {slower}. Starting from the "
+        f"{ours.residual:.1e} of the largest eigenvalue; {_label(*best.name)} takes {best.seconds / ours.seconds:.1f} times as long, "
+        f"deflated power iteration {power.seconds / ours.seconds:.0f} times and stops at {power.residual:.1e}. Starting from the "
         f"eigenvectors at k − 1 took {moved['warm_products'].sum() / moved['cold_products'].sum():.2f} of the products "
         f"of a cold start, as a block {moved['block_products'].sum() / moved['cold_products'].sum():.2f} (at the same "
         f"k: {same['warm_products'].iloc[0] / same['cold_products'].iloc[0]:.2f} and "
