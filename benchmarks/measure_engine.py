@@ -180,9 +180,13 @@ def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
         found = calls[name, "Hessian", "one vector"][0]()
         assert (found - truth).norm() <= 1e-4 * truth.norm(), f"{name} computes something else"
     peaks = {key: peak_allocated(call, CPU) for key, (call, _, _) in calls.items()}
-    held = {  # what stays allocated between products
+    held = {  # what stays allocated between products; PyHessian's graph is that of the same gradient
         ("valleyscope", "Hessian", "graph kept"): planned.graph_bytes,
         ("valleyscope", "Hessian", f"graph kept, block of {BLOCK}"): planned.graph_bytes,
+        ("valleyscope", "Gauss-Newton", "graph kept"): gauss_newton.graph_bytes,
+        ("valleyscope", "Fisher", "graph kept"): fisher.graph_bytes,
+        ("valleyscope", "gradient noise", "scores kept"): SEQUENCES * noise.size * noise.dtype.itemsize,
+        ("PyHessian", "Hessian", "one vector"): planned.graph_bytes,
     }
     rows, order = [], np.random.default_rng(0)
     with _stage.progress(rounds, "products", "round") as bar:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+import torch
 from torch import Tensor
 
 from valleyscope.errors import InputError
@@ -29,7 +30,9 @@ class _Loader:
         self.loader = loader
 
     def __iter__(self):
-        return map(as_batch, self.loader)
+        with torch.random.fork_rng(devices=[]):  # torch's loaders draw a seed they may not need
+            iterator = iter(self.loader)
+        return map(as_batch, iterator)
 
 
 def as_batch(batch):

@@ -20,7 +20,7 @@ from valleyscope.weights import require_finite
 RESTARTS = 20  # before the result is returned as not converged
 POWER_STEPS = 100  # for one pair, before the next is tried
 CHECK_EVERY = 2  # products between two looks at the Ritz pairs
-WARM_NOISE = 0.1  # of a warm start is random, so that no direction is out of its reach
+WARM_NOISE = 1.0  # norm of a warm start's random part, over that of the known one
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ def top_eigenpairs(
             of the columns starts the Krylov space. A block of them took about as many products, except
             where the operator had hardly changed (benchmarks/results/warm_starts.csv).
 
+    From one start vector a Krylov space holds one copy of a repeated eigenvalue; further copies are found
+    where the space closes, or through rounding, as in every Lanczos method. Likewise a warm start can end
+    before a pair that is new and unconnected with all of `initial` has shown; a cold start has no such bias.
+
     A result that did not converge says so by `converged` and a RuntimeWarning with the largest residual.
     """
     if which not in _ORDERS:
@@ -100,12 +104,12 @@ def top_eigenpairs(
 class _Subspace:
     """Orthonormal basis V, its images W = H V, both as rows, and the projected T = VᵀHV in float64."""
 
-    def __init__(self, operator, capacity: int, generator: torch.Generator):
+    def __init__(self, operator, capacity: int, generator: torch.Generator, keep_images: bool = True):
         self.operator, self.capacity, self.generator = operator, capacity, generator
         self.size = self.matvecs = self.restarts = 0
         like = {"dtype": operator.dtype, "device": operator.device}
         self.V = torch.zeros(capacity, operator.size, **like)
-        self.W = torch.zeros(capacity, operator.size, **like)
+        self.W = torch.zeros(capacity if keep_images else 0, operator.size, **like)
         self.T = torch.zeros(capacity, capacity, dtype=torch.float64)
 
     def extend(self, direction: Tensor) -> tuple[Tensor, float]:
@@ -114,7 +118,8 @@ class _Subspace:
         image = self.operator.matvec(direction)
         self.matvecs += 1
         require_finite(image, f"Hessian-vector product {self.matvecs}")
-        self.W[self.size] = image
+        if len(self.W):
+            self.W[self.size] = image
         self.size += 1
         remainder, coefficients = self.orthogonalise(image)
         self.T[: self.size, self.size - 1] = self.T[self.size - 1, : self.size] = coefficients
@@ -130,9 +135,10 @@ class _Subspace:
             total += components.double().cpu()
         return vector, total
 
-    def closed(self, norm: float) -> bool:
-        """Whether a remainder of this norm is rounding: the space is invariant."""
-        return norm <= 100 * torch.finfo(self.V.dtype).eps * self.T.abs().max().item()
+    def closed(self, norm: float, tol: float = 0.0) -> bool:
+        """Whether a remainder of this norm is rounding, or negligible: the space is invariant."""
+        negligible = max(100 * torch.finfo(self.V.dtype).eps, tol / 100)
+        return norm <= negligible * self.T.abs().max().item()
 
     def fresh_direction(self) -> Tensor:
         """A random unit vector orthogonal to V."""
@@ -191,7 +197,7 @@ def _lanczos(space: _Subspace, count: int, order, tol: float, initial: Tensor | 
     closed_values = None  # leading values when the last invariant subspace was closed
     while True:
         remainder, norm = space.extend(direction)
-        invariant = space.closed(norm)
+        invariant = space.closed(norm, tol)
         full = space.size == space.capacity
         if space.size >= count and (full or invariant or space.size % CHECK_EVERY == 0):
             values, rotation = space.ritz(order)
@@ -204,7 +210,7 @@ def _lanczos(space: _Subspace, count: int, order, tol: float, initial: Tensor | 
             unchanged = closed_values is not None and torch.allclose(
                 closed_values, values[:count], rtol=0, atol=bound
             )
-            done = converged and (not invariant or unchanged)
+            done = converged and (unchanged if invariant else closed_values is None)
             exhausted = space.size == space.operator.size or space.restarts == RESTARTS
             if done or exhausted:
                 result = space.result(values[:count], rotation[:, :count], bound)
@@ -220,7 +226,7 @@ def _lanczos(space: _Subspace, count: int, order, tol: float, initial: Tensor | 
 
 def lanczos_coefficients(operator, start: Tensor, steps: int) -> Tensor:
     """VᵀHV (m, m) in float64, m ≤ steps, of the Krylov space of `start` (N,); m < steps if it closes."""
-    space = _Subspace(operator, steps, torch.Generator())
+    space = _Subspace(operator, steps, torch.Generator(), keep_images=False)
     remainder, norm = start, start.norm().item()
     while space.size < steps:
         remainder, norm = space.extend(remainder / norm)

@@ -61,6 +61,12 @@ class _OutputCurvature(DataOperator):
 
         return Piece(losses.detach(), gradient, product)
 
+    def _graph_bytes(self, batch) -> int:
+        # Outputs, their leaf and the dummy stay beside the graph; labels and the like are smaller.
+        with torch.no_grad():
+            outputs = self._output_fn(self._model, batch)
+        return super()._graph_bytes(batch) + 3 * outputs.numel() * outputs.element_size()
+
 
 class GaussNewtonOperator(_OutputCurvature):
     """The generalised Gauss-Newton matrix of the mean loss, positive semi-definite for convex ℓ(z).
@@ -103,20 +109,24 @@ class FisherOperator(_OutputCurvature):
         super().__init__(model, logits_fn, data, **options)
 
     def _at_outputs(self, outputs, batch, index):
-        logits = outputs.detach().reshape(len(outputs), -1, outputs.shape[-1])
-        log_p = logits.log_softmax(-1)
-        p = log_p.exp()
-        state = np.random.SeedSequence([self._seed, index]).generate_state(1)  # torch keeps 32 bits of a seed
-        generator = torch.Generator(logits.device).manual_seed(int(state[0]))
-        labels = torch.multinomial(p.flatten(0, 1), self._draws, replacement=True, generator=generator)
-        scores = p - nn.functional.one_hot(labels.T.reshape(-1, *p.shape[:2]), p.shape[-1]).to(
-            p
-        )  # (S, n, T, C)
+        def probabilities() -> Tensor:
+            return outputs.detach().reshape(len(outputs), -1, outputs.shape[-1]).softmax(-1)  # (n, T, C)
+
+        p = probabilities()
         positions = p.shape[1]
+        state = np.random.SeedSequence([self._seed, index]).generate_state(1)  # torch keeps 32 bits of a seed
+        generator = torch.Generator(p.device).manual_seed(int(state[0]))
+        labels = torch.multinomial(p.flatten(0, 1), self._draws, replacement=True, generator=generator)
+        labels = labels.view(*p.shape[:2], self._draws)
 
         def curvature(u: Tensor) -> Tensor:
-            along = torch.einsum("sntc,ntc->snt", scores, u.reshape(p.shape))
-            return torch.einsum("sntc,snt->ntc", scores, along).reshape(u.shape) / (self._draws * positions)
+            # s = p − e_y, so s·u = p·u − u_y and Σ s (s·u) needs no (S, n, T, C) tensor.
+            p, u_flat = probabilities(), u.reshape(len(u), positions, -1)
+            along = (p * u_flat).sum(-1, keepdim=True) - u_flat.gather(-1, labels)  # (n, T, S)
+            total = p * along.sum(-1, keepdim=True)
+            return total.scatter_add_(-1, labels, -along).reshape(u.shape) / (self._draws * positions)
 
-        losses = -(p * log_p).sum(-1).mean(-1)
-        return losses, (scores.mean(0) / positions).reshape(outputs.shape), curvature
+        losses = -(p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(-1).mean(-1)
+        ones = torch.full_like(labels, 1 / self._draws, dtype=p.dtype)
+        slope = p.scatter_add(-1, labels, -ones) / positions
+        return losses, slope.reshape(outputs.shape), curvature

@@ -84,10 +84,11 @@ def direct_increments(
     """
     centre = flat_weights(model)
     z = torch.as_tensor(displacements).to(basis)
+    samples = data[: k + 1].to(centre.device)
     values = []
     for part in z.split(chunk):
         points = centre + part @ basis.T
-        values.append(increments(replica_losses(model, loss_fn, points, data[: k + 1]), k))
+        values.append(increments(replica_losses(model, loss_fn, points, samples), k))
     return np.concatenate(values)
 
 

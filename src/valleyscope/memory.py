@@ -12,7 +12,8 @@ from torch.profiler import ProfilerActivity, profile
 def free_memory(device: torch.device) -> float:
     """Bytes free on the device, or on this machine."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
     return psutil.virtual_memory().available
 
 

@@ -28,7 +28,8 @@ def scores(model: nn.Module, loss_fn: LossFunction, batch, params: list[str] | N
         alone = batches.each_tensor(sample, lambda part: part[None])
         return sample_losses(functional_call(module, parameters, (alone,)), alone)[0]
 
-    gradients = vmap(grad(loss), in_dims=(None, 0))(chosen, batch)
+    with torch.no_grad():  # of weights outside `params`; torch.func.grad does not see it
+        gradients = vmap(grad(loss), in_dims=(None, 0))(chosen, batch)
     return torch.cat([gradients[name].flatten(1) for name in chosen], dim=1)
 
 

@@ -86,8 +86,8 @@ class DataOperator(Operator):
         graph_bytes: estimate of what the graphs of all samples take; 0 where one graph of one sample
             leaves nothing to choose.
 
-    Raises InputError if losses or data change from call to call, if a loss depends on other samples of
-    its batch, or if not even one sample fits the budget.
+    Raises InputError if the losses of the first samples change from call to call, from pass to pass over
+    the data or with the size of their batch, or if the budget calls for a split that cannot be made.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class DataOperator(Operator):
         self.samples = sum(sizes)
         budget = free_memory(self.device) / 2 if memory_budget is None else memory_budget
         self._probe()
-        self._plan(budget, max(sizes), keep_graph)
+        self._plan(budget, sizes, keep_graph)
         self._gradient = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         self._products, losses = [], []
         for index, part in self._parts():
@@ -144,12 +144,11 @@ class DataOperator(Operator):
     def _matmat(self, V: Tensor) -> Tensor:
         # One pass over the data for all columns, so that they share what has to be rebuilt.
         images = torch.zeros(V.shape[1], self.size, dtype=self.dtype, device=self.device)
-        columns = [self._split(v) for v in V.T]
         for product in self._each_product():
-            for column, directions in enumerate(columns):
-                again = self.graph_kept or column + 1 < len(columns)
+            for column, v in enumerate(V.T):
+                again = self.graph_kept or column + 1 < V.shape[1]
                 with _differentiable():
-                    images[column] += flatten(product(directions, again))
+                    images[column] += flatten(product(self._split(v), again))
             del product  # before the next is built: memory for one was budgeted
         return images.T.contiguous()
 
@@ -179,9 +178,9 @@ class DataOperator(Operator):
         with torch.enable_grad(), _differentiable():
             return self._differentiate(batch, index)
 
-    def _plan(self, budget: float, largest: int, keep_graph: bool | None) -> None:
+    def _plan(self, budget: float, sizes: list[int], keep_graph: bool | None) -> None:
         """Choose `graph_kept` and `microbatch` from the graphs of one and of two samples."""
-        self.microbatch, self.graph_bytes = largest, 0
+        self.microbatch, self.graph_bytes = max(sizes), 0
         self.graph_kept = keep_graph is not False
         if self.samples == 1 or keep_graph is True:
             return
@@ -192,7 +191,7 @@ class DataOperator(Operator):
             two = self._graph_bytes(batches.rows(first, 0, 2, self.device))
             fixed, each = max(0, 2 * one - two), max(1, two - one)
         usable = GRAPH_SHARE * budget
-        self.graph_bytes = fixed + each * self.samples
+        self.graph_bytes = len(sizes) * fixed + each * self.samples
         self.graph_kept = keep_graph is None and self.graph_bytes <= usable
         if not self.graph_kept:
             if one > usable:
@@ -200,11 +199,11 @@ class DataOperator(Operator):
                     f"a product with one sample takes about {one / GRAPH_SHARE:.3g} bytes, more than "
                     f"memory_budget = {budget:.3g}; raise it or shorten the samples"
                 )
-            self.microbatch = min(largest, max(1, int((usable - fixed) / each)))
+            self.microbatch = min(max(sizes), max(1, int((usable - fixed) / each)))
 
     def _graph_bytes(self, batch) -> int:
-        """Bytes that stay held once a piece is built."""
-        return self._held_bytes(lambda: self._build(batch, 0), batch)
+        """Bytes that stay held once a piece is built: what its graph saved, and a gradient's outputs."""
+        return self._held_bytes(lambda: self._build(batch, 0), batch) + self.size * self.dtype.itemsize
 
     def _held_bytes(self, build: Callable[[], object], batch) -> int:
         """Bytes of the tensors that the graph of `build()` holds beside the weights and the batch."""
@@ -226,20 +225,21 @@ class DataOperator(Operator):
     def _probe(self) -> None:
         """Evaluate a few samples twice, from two passes over the data, in batches of two sizes."""
         first, second = next(iter(self._batches)), next(iter(self._batches))
-        few = min(4, batches.size(first))
+        few = max(1, min(4, batches.size(first) // 2))
 
         def losses(batch, count: int) -> Tensor:
-            with torch.no_grad(), _differentiable():
+            with torch.no_grad(), _differentiable(), _buffers_restored(self._model):
                 return self._evaluate(batches.rows(batch, 0, count, self.device), 0)[:few]
 
         expected = losses(first, few)
         require_finite(expected, "the loss whose curvature is wanted")
-        if not _close(expected, losses(first, few)):
+        again = losses(first, few)
+        if not (torch.equal(expected, again) if self.device.type == "cpu" else _close(expected, again)):
             raise InputError(
                 "the loss changes from call to call at the same weights and samples (dropout left on?); "
                 "call model.eval() or fix what is random"
             )
-        if not _close(expected, losses(second, few)):
+        if batches.size(first) != batches.size(second) or not _close(expected, losses(second, few)):
             raise InputError(
                 "a second pass over the data gives other samples (a shuffling loader?); "
                 "set shuffle=False or pass a list of batches"
@@ -306,10 +306,20 @@ def _differentiable() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _buffers_restored(model: nn.Module) -> Iterator[None]:
+    """Running statistics of the user's model stay what they were."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            if not torch.equal(buffer, value):  # a copy would spoil graphs that others keep
+                buffer.copy_(value)
+
+
 def _close(first: Tensor, second: Tensor) -> bool:
     """Equal up to rounding of sums taken in another order."""
-    if first.shape != second.shape:
-        return False
     eps = torch.finfo(first.dtype).eps
     scale = max(1.0, first.abs().max().item())
     return bool(((first - second).abs() <= (1e3 * eps) * scale).all())

@@ -1,5 +1,6 @@
 """Stochastic traces and spectral density of a symmetric operator, with their standard errors."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +27,8 @@ def traces(operator, probes: int, seed: int, known: EigenResult | None = None) -
 
     With `known` eigenpairs (U, Θ, residuals R) their share is exact and the probes see only the rest,
     v⊥ = v − UUᵀv, at no further product (the second stage of Hutch++, Meyer et al. 2021, with a basis that
-    is there already). On trained transformers this lowers the error of Tr H² much and that of Tr H not;
-    Hutch++ and XTrace were no better at the same products (benchmarks/results/traces.csv):
+    is there already). On trained transformers this lowers the error of Tr H² much and that of Tr H not
+    measurably; Hutch++ and XTrace were no better at the same products (benchmarks/results/traces.csv):
 
         Tr H = Tr Θ + E v⊥ᵀHv⊥,   Tr H² = Tr Θ² + ‖R‖_F² + E ‖Hv⊥‖²
 
@@ -81,13 +82,15 @@ def spectrum(operator, steps: int, probes: int, seed: int) -> Spectrum:
     nodes, weights = np.zeros((probes, steps)), np.zeros((probes, steps))
     for row, v in enumerate(_signs(operator, probes, seed)):
         values, vectors = torch.linalg.eigh(lanczos_coefficients(operator, v, steps))
+        nodes[row] = values[-1]  # of weight 0 where the space closed early
         nodes[row, : len(values)] = values
         weights[row, : len(values)] = vectors[0].square()
     return Spectrum(nodes, weights)
 
 
-def _signs(operator, count: int, seed: int) -> list[Tensor]:
+def _signs(operator, count: int, seed: int) -> Iterator[Tensor]:
     """Vectors of random signs, the same for a seed on every device."""
     generator = torch.Generator().manual_seed(seed)
-    draws = (torch.randint(0, 2, (operator.size,), generator=generator) for _ in range(count))
-    return [(2.0 * draw - 1.0).to(operator.device, operator.dtype) for draw in draws]
+    for _ in range(count):
+        draw = torch.randint(0, 2, (operator.size,), generator=generator)
+        yield (2.0 * draw - 1.0).to(operator.device, operator.dtype)

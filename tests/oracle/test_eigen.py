@@ -79,6 +79,14 @@ def test_all_eigenvalues_of_a_transformer(model, tokens):
     assert lowest.values[0] < 0  # so that a solver that returned |λ| would fail
 
 
+@pytest.mark.parametrize(
+    ("values", "count"), [([6.0, 6, 5] + [1] * 197, 2), ([6.0, 6, 5, 5] + [0] * 100, 3), ([2.0] * 40, 5)]
+)
+def test_copies_are_found_where_the_space_closes(values, count, rng):
+    matrix = symmetric(torch.tensor(values, dtype=torch.float64), rng)
+    check(top_eigenpairs(dense.MatrixOperator(matrix), count, tol=1e-8), matrix, count, "LA", 1e-8)
+
+
 def test_float32_basis_reaches_the_usual_tolerance(rng):
     spectrum = torch.logspace(1, -4, 500, dtype=torch.float64)
     matrix = symmetric(spectrum, rng)
@@ -134,7 +142,9 @@ def test_a_warm_start_takes_fewer_products_and_misses_nothing(rng):
     matrix = symmetric(spectrum, rng)
     before = top_eigenpairs(dense.MatrixOperator(matrix), 8, tol=1e-6)
     # The neighbour has a new leading pair that is orthogonal to everything known.
-    new = torch.linalg.qr(torch.cat([before.vectors, torch.randn(300, 1, dtype=torch.float64)], 1))[0][:, -1:]
+    new = torch.linalg.qr(
+        torch.cat([before.vectors, torch.randn(300, 1, generator=rng, dtype=torch.float64)], 1)
+    )[0][:, -1:]
     noise = torch.randn(300, 300, generator=rng, dtype=torch.float64) * 1e-4
     after = dense.MatrixOperator(matrix + 12 * new @ new.T + noise + noise.T)
     warm = top_eigenpairs(after, 8, tol=1e-6, initial=before.vectors)

@@ -6,6 +6,7 @@ from torch import nn
 from valleyscope.errors import InputError
 from valleyscope.gauss_newton import FisherOperator, GaussNewtonOperator
 from valleyscope.hessian import HessianOperator
+from valleyscope.memory import peak_allocated
 from valleyscope.model import sequence_losses
 from valleyscope.weights import flat_weights, losses_at
 
@@ -31,7 +32,7 @@ def dense_gauss_newton(model, tokens):
     return torch.einsum("ntci,ntcd,ntdj->ij", J, C, J) / (J.shape[0] * J.shape[1])
 
 
-@pytest.mark.parametrize("options", [{}, {"keep_graph": False}, {"memory_budget": 1.0e5}])
+@pytest.mark.parametrize("options", [{}, {"keep_graph": False}, {"memory_budget": 2.0e5}])
 def test_products_equal_the_dense_gauss_newton_matrix(model, tokens, rng, options):
     G = dense_gauss_newton(model, tokens)
     operator = GaussNewtonOperator(model, logits, token_losses, tokens, **options)
@@ -115,3 +116,14 @@ def test_drawn_scores_have_mean_zero(model, tokens, rng):
     along = gradients @ torch.randn(gradients.shape[1], 4, generator=rng, dtype=torch.float64)
     assert (along.mean(0).abs() <= 5 * along.std(0) / 10).all()
     assert (along.std(0) > 0).all()
+
+
+def test_many_draws_stay_within_the_budget(rng):
+    torch.manual_seed(0)
+    model = nn.Linear(20, 100)
+    x = torch.randn(200, 20, generator=rng)
+    budget = 4.0e5
+    operator = FisherOperator(model, lambda m, b: m(b), x, draws=20, memory_budget=budget)
+    assert not operator.graph_kept
+    peak = peak_allocated(lambda: operator.matvec(torch.ones(operator.size)), torch.device("cpu"))
+    assert peak <= budget

@@ -53,7 +53,7 @@ def test_every_eigenvalue_of_a_transformer_of_two_thousand_weights(rng):
 
 @pytest.mark.parametrize(
     "options",
-    [{"keep_graph": True}, {"keep_graph": False}, {"memory_budget": 1.0e5}],
+    [{"keep_graph": True}, {"keep_graph": False}, {"memory_budget": 2.0e5}],
     ids=["kept", "rebuilt", "microbatched"],
 )
 @pytest.mark.parametrize("shape", ["batch", "list", "loader"])
@@ -82,8 +82,9 @@ def test_tuple_and_dict_batches_are_split(rng):
         (dict_loss, as_dict),
         (loss_fn, DataLoader(TensorDataset(x, y), 4)),
     ):
-        operator = HessianOperator(model, function, data, memory_budget=kept.graph_bytes)
-        assert operator.microbatch < 4
+        operator = HessianOperator(model, function, data, memory_budget=2 * kept.graph_bytes)
+        assert not operator.graph_kept
+        assert operator.microbatch < 9
         torch.testing.assert_close(operator.matvec(v), whole, rtol=1e-10, atol=1e-12)
 
 
@@ -185,6 +186,29 @@ def test_fused_attention_is_replaced_by_one_that_has_a_second_derivative(rng):
     u = torch.randn(operator.size, generator=rng, dtype=torch.float64)
     assert u @ operator.matvec(v) == pytest.approx((v @ operator.matvec(u)).item(), rel=1e-9)
 
+    def plain(m, x):
+        q, k, v = m.qkv(x).chunk(3, dim=-1)
+        return ((q @ k.transpose(-1, -2) / 2).softmax(-1) @ v).square().mean((1, 2, 3))
+
+    H = dense.hessian(model, plain, x)
+    assert (operator.matvec(v) - H @ v).norm() <= 1e-9 * (H @ v).norm()
+
+
+def test_a_loader_leaves_the_random_state_alone(model, tokens):
+    before = torch.get_rng_state()
+    operator = HessianOperator(model, sequence_losses, DataLoader(tokens, batch_size=3), keep_graph=False)
+    operator.matvec(torch.ones(operator.size, dtype=torch.float64))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_samples_on_the_cpu_and_a_model_on_a_gpu(model, tokens, rng):
+    v = torch.randn(HessianOperator(model, sequence_losses, tokens).size, generator=rng, dtype=torch.float64)
+    truth = HessianOperator(model, sequence_losses, tokens).matvec(v)
+    product = HessianOperator(model.cuda(), sequence_losses, tokens).matvec(v)
+    assert product.is_cuda
+    torch.testing.assert_close(product.cpu(), truth, rtol=1e-9, atol=1e-12)
+
 
 class _Restless:
     """A loader whose passes differ in length."""
@@ -214,9 +238,17 @@ def test_what_would_make_products_noise_is_named(model, tokens, rng):
     with pytest.raises(InputError, match="changes from call to call"):
         HessianOperator(noisy, loss_fn, x)
     HessianOperator(noisy.eval(), loss_fn, x)
+    with torch.no_grad():
+        noisy[2].weight.mul_(1e-3)
+        noisy[2].bias.zero_()
+    with pytest.raises(InputError, match="changes from call to call"):
+        HessianOperator(noisy.train().float(), loss_fn, x.float())  # losses of 1e-6 and less
     normed = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)).double()
-    with pytest.raises(InputError, match="rest of its batch"):
-        HessianOperator(normed, loss_fn, x)
+    for data in (x, x[:4], [x[:4], x[4:8]]):
+        with pytest.raises(InputError, match="rest of its batch"):
+            HessianOperator(normed, loss_fn, data)
+    assert normed[1].num_batches_tracked == 0
+    assert (normed[1].running_mean == 0).all()
     HessianOperator(normed.eval(), loss_fn, x)
     with pytest.raises(InputError, match="shuffle=False"):
         HessianOperator(normed, loss_fn, DataLoader(x, batch_size=10, shuffle=True))
@@ -259,3 +291,16 @@ def test_bad_input_is_named(model, tokens):
         model.head.weight[0, 0] = float("nan")
     with pytest.raises(FloatingPointError, match="loss"):
         HessianOperator(model, sequence_losses, tokens)
+
+
+def test_pieces_of_a_list_count_with_their_gradients(rng):
+    """Each batch's graph holds vectors as long as the weights, which no hook on saved tensors sees."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 300), nn.Tanh(), nn.Linear(300, 1))
+    data = list(torch.randn(60, 2, 300, generator=rng))
+    loss_fn = lambda m, x: m(x)[:, 0].square()  # noqa: E731
+    budget = 4.0e6
+    operator = HessianOperator(model, loss_fn, data, memory_budget=budget)
+    assert not operator.graph_kept
+    peak = peak_allocated(lambda: operator.matvec(torch.ones(operator.size)), torch.device("cpu"))
+    assert peak <= budget

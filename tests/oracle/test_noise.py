@@ -32,7 +32,10 @@ def test_a_block_of_parameters(model, tokens, rng):
     truth = torch.cov(one_by_one(model, tokens).T, correction=0)
     operator = GradientCovariance(model, sequence_losses, tokens, params=["embedding.*"])
     v = torch.randn(operator.size, generator=rng, dtype=torch.float64)
-    torch.testing.assert_close(operator.matvec(v), truth[: operator.size, : operator.size] @ v)
+    product = operator.matvec(v)
+    torch.testing.assert_close(product, truth[: operator.size, : operator.size] @ v)
+    assert not product.requires_grad
+    assert not operator.gradient().requires_grad
 
 
 def test_minibatch_gradients_have_this_covariance_over_b(rng):

@@ -83,6 +83,7 @@ def test_a_closed_space_ends_early(rng):
     found = spectrum(dense.MatrixOperator(2 * torch.eye(9, dtype=torch.float64)), steps=5, probes=2, seed=0)
     assert found.mean(lambda x: x).mean == pytest.approx(2)
     assert (found.weights > 0).sum() == 2
+    assert found.mean(np.log).mean == pytest.approx(np.log(2))
 
 
 def test_one_probe_has_no_error(rng):
