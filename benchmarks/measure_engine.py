@@ -29,6 +29,7 @@ from torch import Tensor, nn
 import _stage
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import top_eigenpairs
+from valleyscope.errors import InputError
 from valleyscope.gauss_newton import FisherOperator, GaussNewtonOperator
 from valleyscope.hessian import HessianOperator
 from valleyscope.memory import keep_freed_memory, peak_allocated
@@ -284,6 +285,8 @@ def measure_solvers(problem: Problem, rounds: int) -> pd.DataFrame:
     for steps in range(40, 200, 10):
         if worst_residual(check, eigenthings_lanczos(problem, steps)[0]) <= TOLERANCE:
             break
+    else:
+        raise InputError(f"hessian-eigenthings' Lanczos did not reach {TOLERANCE} in {steps} steps")
     solvers = {  # (library, method) -> (call, rounds)
         ("valleyscope", "Lanczos"): (lambda: ours("lanczos"), rounds),
         ("SciPy", "eigsh on valleyscope's Hessian"): (lambda: scipy_eigenpairs(problem.hessian()), rounds),
@@ -379,6 +382,7 @@ def measure_warm_starts(problem: Problem) -> pd.DataFrame:
                 warm = top_eigenpairs(operator, COUNT, tol=TOLERANCE, initial=vectors)
                 assert cold.converged
                 assert warm.converged
+                assert (warm.values - cold.values).abs().max() <= 2 * TOLERANCE * cold.values[0]
                 images = operator.matmat(vectors)
                 outside = images - vectors @ (vectors.T @ images)
                 off = (outside.norm(dim=0) / cold.values[0]).max().item()
@@ -422,7 +426,7 @@ def main(args):
     if args.only and "products" not in args.only:
         keep_freed_memory()
     tables = {
-        "products": lambda: measure_products(problem, 2 if few else 15),
+        "products": lambda: measure_products(problem, 2 if few else 10),
         "solvers": lambda: measure_solvers(problem, 1 if few else 3),
         "growth": lambda: measure_growth(args.tokens, problem, 2 if few else 5),
         "warm_starts": lambda: measure_warm_starts(problem),

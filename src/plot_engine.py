@@ -14,7 +14,7 @@ COLUMNS = [
     ["library", "method", "round", "seconds", "gradients", "products", "residual"],
     ["axis", "parameters", "sequences", "pairs", "product_gradients", "products"],
     ["k_before", "k", "cold_products", "warm_products", "block_products", "residual_of_old_vectors"],
-    ["estimator", "quantity", "estimate"],
+    ["estimator", "quantity", "estimate", "products"],
 ]
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ def engine_tables():
     beside = "Hutchinson beside 16 eigenpairs"
     traces = grid(estimator=["Hutchinson", beside], quantity=["trace", "square"], repeat=[0, 1])
     size = np.where(traces["estimator"] == beside, 1.0, 2.0)
+    traces["products"] = 48
     traces["estimate"] = 10 + size * (2 * traces["repeat"] - 1)
     return products, solvers, growth, warm, traces
 

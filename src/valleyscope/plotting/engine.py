@@ -120,10 +120,10 @@ def caption(products, solvers, growth, warm_starts, traces) -> str:
         f"of a cold start, as a block {moved['block_products'].sum() / moved['cold_products'].sum():.2f} (at the same "
         f"k: {same['warm_products'].iloc[0] / same['cold_products'].iloc[0]:.2f} and "
         f"{same['block_products'].iloc[0] / same['cold_products'].iloc[0]:.2f}): the old "
-        f"vectors are off by up to {moved['residual_of_old_vectors'].max():.1e}. At the same products the standard "
-        f"deviation of Tr H, over that of Hutchinson's estimator: {relative}; of Tr H², beside the eigenpairs, "
+        f"vectors are off by up to {moved['residual_of_old_vectors'].max():.1e}. With {traces['products'].iloc[0]} products "
+        f"each (those of the eigenpairs not counted) the standard deviation of Tr H, over that of Hutchinson's estimator: {relative}; of Tr H², beside the eigenpairs, "
         f"{deviation['square', beside] / plain['square']:.1f} ({traces['repeat'].nunique()} repeats). One "
-        f"trained transformer, N = {size['parameters']:,.0f}, {size['sequences']:.0f} sequences of 64 tokens, 2 cores; "
+        f"trained transformer, N = {size['parameters']:,.0f}, {size['sequences']:.0f} sequences, all cores; "
         f"medians (lines: range) over {products['round'].nunique()} interleaved rounds in one process for products, "
         f"{solvers['round'].max()} for solvers (power iteration: 1)."
     )
