@@ -25,6 +25,8 @@ def test_interrupted_training_leaves_no_output(tmp_path, name):
     command += ["--sequences", 16, "--data-seed", 0, "--held-out-sequences", 4, "--seed", 0]
     command += ["--model", json.dumps(MODEL), "--training", json.dumps({**TRAINING, "record_every": 1})]
     command += ["--checkpoint", out / "model.safetensors", "--curve", out / "curve.csv"]
+    # A shell starts background jobs with SIGINT ignored, which a stage would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stage = subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert "train seed 0" in stage.stderr.readline()  # it is training
     stage.send_signal(getattr(signal, name))
