@@ -26,14 +26,23 @@ def rng(request):
 
 
 @pytest.fixture
-def model(rng):
-    """A float64 transformer with N of about 1,000, every weight random and none zero."""
-    settings = ModelSettings(vocab_size=11, context=6, depth=1, width=8, heads=2, kv_heads=1)
-    result = Transformer(settings).double()
-    with torch.no_grad():
-        for p in result.parameters():
-            p.copy_(torch.randn(p.shape, generator=rng, dtype=torch.float64) * 0.4)
-    return result
+def draw_model(rng):
+    """A function of settings: a float64 transformer, every weight random and none zero."""
+
+    def draw(settings):
+        result = Transformer(settings).double()
+        with torch.no_grad():
+            for p in result.parameters():
+                p.copy_(torch.randn(p.shape, generator=rng, dtype=torch.float64) * 0.4)
+        return result
+
+    return draw
+
+
+@pytest.fixture
+def model(draw_model):
+    """A transformer with N of about 1,000."""
+    return draw_model(ModelSettings(vocab_size=11, context=6, depth=1, width=8, heads=2, kv_heads=1))
 
 
 @pytest.fixture

@@ -60,24 +60,13 @@ def test_a_loss_linear_in_the_outputs_has_none(rng):
     assert (operator.matvec(torch.ones(operator.size, dtype=torch.float64)) == 0).all()
 
 
-class Hidden(torch.autograd.Function):
-    """Its backward pass has no graph: J v would quietly lose what lies below it."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return 2 * x
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return 2 * gradient
-
-
 def test_layers_without_a_second_derivative_are_refused(rng):
     model = nn.Linear(4, 3).double()
     x = torch.randn(9, 4, generator=rng, dtype=torch.float64)
     with pytest.raises(InputError, match="differentiated twice"):
-        GaussNewtonOperator(model, lambda m, b: Hidden.apply(m(b)), lambda z, b: z.square().sum(1), x)
+        GaussNewtonOperator(
+            model, lambda m, b: dense.OnceDifferentiable.apply(m(b)), lambda z, b: z.square().sum(1), x
+        )
 
 
 def test_the_fisher_is_that_of_its_drawn_scores_and_stays_the_same(model, tokens, rng):

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.memory import peak_allocated
-from valleyscope.model import ModelSettings, Transformer, sequence_losses
+from valleyscope.model import ModelSettings, sequence_losses
 from valleyscope.weights import select_parameters
 
 
@@ -36,12 +36,9 @@ def test_products_equal_the_dense_hessian_of_an_mlp(rng):
     assert (operator.matvec(v) - H @ v).norm() <= 1e-10 * (H @ v).norm()
 
 
-def test_every_eigenvalue_of_a_transformer_of_two_thousand_weights(rng):
+def test_every_eigenvalue_of_a_transformer_of_two_thousand_weights(draw_model, rng):
     settings = ModelSettings(vocab_size=40, context=5, depth=1, width=10, heads=1, kv_heads=1)
-    model = Transformer(settings).double()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(torch.randn(p.shape, generator=rng, dtype=torch.float64) * 0.4)
+    model = draw_model(settings)
     tokens = torch.randint(40, (6, 6), generator=rng)
     operator = HessianOperator(model, sequence_losses, tokens)
     assert operator.size == 2000
@@ -220,17 +217,6 @@ class _Restless:
         return iter(self.batches())
 
 
-class OnceOnly(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return 2 * x
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return 2 * gradient
-
-
 def test_what_would_make_products_noise_is_named(model, tokens, rng):
     noisy = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1)).double()
     loss_fn = lambda m, x: m(x)[:, 0].square()  # noqa: E731
@@ -258,7 +244,7 @@ def test_what_would_make_products_noise_is_named(model, tokens, rng):
     with pytest.raises(InputError, match="only once"):
         HessianOperator(normed, loss_fn, iter([x]))
     with pytest.raises(InputError, match="differentiated twice"):
-        HessianOperator(normed, lambda m, x: OnceOnly.apply(m(x))[:, 0].square(), x).matvec(
+        HessianOperator(normed, lambda m, x: dense.OnceDifferentiable.apply(m(x))[:, 0].square(), x).matvec(
             torch.ones(65, dtype=torch.float64)
         )
     with pytest.raises(InputError, match="does not depend"):
