@@ -1,5 +1,8 @@
 """Train one transformer on a seeded choice of sequences; write checkpoint and loss curve.
 
+With --snapshots the weights are also kept as they are after the first k sequences, one file for each k of
+--snapshot-at (multiples of the batch).
+
 Example:
     python src/train_model.py --tokens corpus/tokens.safetensors --sequences 8192 --data-seed 0 \\
         --held-out-sequences 256 --seed 0 \\
@@ -17,6 +20,7 @@ import pandas as pd
 import _problem
 import _stage
 from valleyscope.artifacts import save_tensors, write_table
+from valleyscope.errors import InputError
 from valleyscope.model import sequence_losses
 from valleyscope.training import TrainingSettings, mean_loss, train
 
@@ -24,6 +28,15 @@ from valleyscope.training import TrainingSettings, mean_loss, train
 def main(args):
     data, held_out = _problem.data(args)
     model = _problem.model(args, seed=args.seed)
+    if len(args.snapshot_at) != len(args.snapshots):
+        raise InputError("--snapshot-at and --snapshots differ in length; give one file for each k")
+    meta = _stage.meta(args, args.tokens)
+    files = {k // args.training.batch: path for k, path in zip(args.snapshot_at, args.snapshots, strict=True)}
+
+    def keep(step):
+        if step in files:
+            save_tensors(model.state_dict(), files[step], {**meta, "seed": args.seed, "step": step})
+
     samples = args.training.epochs * (len(data) // args.training.batch) * args.training.batch
     with _stage.progress(samples * args.model.context, f"train seed {args.seed}", "tok") as bar:
 
@@ -41,8 +54,8 @@ def main(args):
             args.training,
             seed=args.seed,
             on_record=show,
+            on_step=keep,
         )
-    meta = _stage.meta(args, args.tokens)
     curve = pd.DataFrame(map(asdict, records))
     write_table(curve.assign(seed=args.seed), args.curve, meta)
     final = {
@@ -62,4 +75,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors to write")
     parser.add_argument("--curve", type=Path, required=True, help="loss curve to write, CSV")
+    parser.add_argument("--snapshot-at", type=int, nargs="*", default=[], help="sequences seen, k")
+    parser.add_argument("--snapshots", type=Path, nargs="*", default=[], help="weights then, safetensors")
     _stage.run(main, parser)

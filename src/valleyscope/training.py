@@ -61,9 +61,11 @@ def train(
     *,
     seed: int,
     on_record: Callable[[Record], None] = lambda record: None,
+    on_step: Callable[[int], None] = lambda step: None,
 ) -> list[Record]:
     """Train `model` in place on `data` (n, ...); returns the records, the first before any step.
 
+    `on_step` is called with the number of steps taken after each of them, when `model` holds their result.
     The same seed, machine and thread count give bit-identical weights.
     Raises FloatingPointError with the step if the loss is not finite.
     """
@@ -99,6 +101,7 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        on_step(step + 1)
         recent.append(loss.item())
         if (step + 1) % s.record_every == 0 or step + 1 == steps:
             record(step + 1, rate, sum(recent) / len(recent))
