@@ -35,14 +35,6 @@ def traces(operator, probes: int, seed: int, known: EigenResult | None = None) -
     Costs `probes` products, at least 2. Without `known` the variance of a probe of Tr H is
     2 (‖H‖_F² − Σ_i H_ii²).
     """
-    draws = trace_draws(operator, probes, seed, known)
-    return Traces(*map(Estimate.of, draws))
-
-
-def trace_draws(
-    operator, probes: int, seed: int, known: EigenResult | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The independent draws (R,) that `traces` averages, of Tr H and of Tr H², for functions of both."""
     if probes < 2:
         raise InputError(f"probes = {probes}: a standard error needs at least 2")
     trace = square = 0.0
@@ -50,13 +42,13 @@ def trace_draws(
         trace = known.values.sum().item()
         square = (known.values.square() + known.residuals.square()).sum().item()
     firsts, seconds = [], []
-    for v in sign_vectors(operator, probes, seed):
+    for v in _signs(operator, probes, seed):
         if known is not None:
             v = v - known.vectors @ (known.vectors.T @ v)
         image = operator.matvec(v).double()
         firsts.append(trace + torch.dot(v.double(), image).item())
         seconds.append(square + torch.dot(image, image).item())
-    return np.array(firsts), np.array(seconds)
+    return Traces(Estimate.of(firsts), Estimate.of(seconds))
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ def spectrum(operator, steps: int, probes: int, seed: int) -> Spectrum:
         raise InputError(f"probes = {probes}: a standard error needs at least 2")
     steps = min(steps, operator.size)
     nodes, weights = np.zeros((probes, steps)), np.zeros((probes, steps))
-    for row, v in enumerate(sign_vectors(operator, probes, seed)):
+    for row, v in enumerate(_signs(operator, probes, seed)):
         values, vectors = torch.linalg.eigh(lanczos_coefficients(operator, v, steps))
         nodes[row] = values[-1]  # of weight 0 where the space closed early
         nodes[row, : len(values)] = values
@@ -96,7 +88,7 @@ def spectrum(operator, steps: int, probes: int, seed: int) -> Spectrum:
     return Spectrum(nodes, weights)
 
 
-def sign_vectors(operator, count: int, seed: int) -> Iterator[Tensor]:
+def _signs(operator, count: int, seed: int) -> Iterator[Tensor]:
     """Vectors of random signs, the same for a seed on every device."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
