@@ -37,38 +37,112 @@ def parts(pattern, **values):
     return expand(f"{OUT}/parts/{pattern}.csv", **values)
 
 
+# Points of Paper A: regime -> k, and those that are looked at closely.
+SIZES = {"trajectory": A["trajectory"]["k"], "minimisers": A["minimisers"]["k"]}
+FOCUS = {"trained": [A["focus"]["k"]], "minimisers": [A["focus"]["k"]]}
+CHECKPOINTS = {  # weights at such a point
+    "trajectory": f"{OUT}/parts/landscape/weights_trajectory_{{seed}}_{{k}}.safetensors",
+    "minimisers": f"{OUT}/parts/landscape/weights_minimisers_{{seed}}_{{k}}.safetensors",
+    "trained": f"{OUT}/parts/landscape/model_{{seed}}.safetensors",
+}
+
+
+def points(name, sizes):
+    """Parts of a table, one for each point (regime, seed, k)."""
+    at = [(regime, seed, k) for regime in sizes for seed in A["seeds"] for k in sizes[regime]]
+    return [f"{OUT}/parts/landscape/{name}_{regime}_{seed}_{k}.csv" for regime, seed, k in at]
+
+
+def checkpoint(w):
+    return CHECKPOINTS[w.regime].format(seed=w.seed, k=w.k)
+
+
+def eigenpairs(w):
+    """More where the point is looked at closely."""
+    close = int(w.k) in FOCUS.get(w.regime, [])
+    return A["focus"]["eigenpairs"] if close else max(A["dims"])
+
+
 # table -> the parts it is gathered from
 ON_PATHS = {"kind": ["straight", "trained"], "pair": PAIRS}
+TRAJECTORY = {"trajectory": A["spectrum"]["k"]}
+TRAINED = {"trained": FOCUS["trained"]}
 TABLES = {
     "training_landscape": parts("landscape/curve_{seed}", seed=A["seeds"]),
     "training_minima": parts("connectivity/curve_{seed}", seed=sorted(set(sum(B["pairs"], [])))),
-    "eigenvalues": parts("landscape/eigenvalues_{seed}_{k}", seed=A["seeds"], k=A["k"]),
-    "criteria": parts("landscape/criteria_{seed}_{k}", seed=A["seeds"], k=A["k"]),
-    "terms": parts("landscape/terms_{seed}_{k}", seed=A["seeds"], k=A["k"]),
+    "minimisers": parts("landscape/minimisers_{seed}", seed=A["seeds"]),
+    "eigenvalues": points("eigenvalues", SIZES),
+    "points": points("point", SIZES),
+    "criteria": points("criteria", SIZES),
+    "terms": points("terms", SIZES),
+    "fixed_weights": parts("landscape/fixed_{w}_{seed}", w=["random", "trained"], seed=A["seeds"]),
+    "expansion": points("expansion", FOCUS),
+    "validity": points("validity", FOCUS),
+    "precision": points("precision", FOCUS),
+    "estimators": points("estimators", FOCUS),
+    "subspaces": points("subspaces", FOCUS),
+    "index_sets": points("index_sets", FOCUS),
+    "lemma5": points("lemma5", FOCUS),
+    "geometry": points("geometry", FOCUS),
+    "spectrum": points("spectrum", TRAJECTORY),
+    "drift": points("drift", TRAJECTORY),
+    "eigensolvers": points("eigensolvers", {"trained": [A["eigensolvers"]["k"]]}),
+    "published": points("published", {"trained": A["published"]["k"]}),
+    "published_eigenvalues": points("published_eigenvalues", {"trained": A["published"]["k"]}),
     "path_curvature": parts("connectivity/curvature_{kind}_{pair}", **ON_PATHS),
     "path_losses": parts("connectivity/losses_{kind}_{pair}", **ON_PATHS),
     "projected_sgd": parts("connectivity/trajectories_{noise}_{pair}", noise=DRIVES, pair=PAIRS),
 }
+OWN_RULE = ["timing", "accuracy", "slopes", "sequences", "claims"]  # tables made whole
+JUDGED = [
+    "criteria",
+    "terms",
+    "points",
+    "slopes",
+    "validity",
+    "estimators",
+    "subspaces",
+    "index_sets",
+]
+JUDGED += ["lemma5", "timing", "accuracy"]
 # figure -> (category in the report, tables it is drawn from)
 FIGURES = {
     "training": ("Text and models", ["training_landscape", "training_minima"]),
-    "eigenvalues": ("Paper A", ["eigenvalues"]),
-    "criteria": ("Paper A", ["criteria", "terms"]),
-    "cost": ("Paper A", ["timing"]),
+    "decay": ("Paper A", ["criteria", "fixed_weights", "slopes", "validity"]),
+    "ratio": ("Paper A", ["criteria", "terms", "validity"]),
+    "anatomy": ("Paper A", ["terms", "validity"]),
+    "captured": ("Paper A", ["subspaces", "index_sets", "lemma5", "validity"]),
+    "expansion": ("Paper A", ["expansion", "validity"]),
+    "precision": ("Paper A", ["precision", "validity"]),
+    "convergence": ("Paper A", ["estimators"]),
+    "error_map": ("Paper A", ["estimators", "validity"]),
+    "cost": ("Paper A", ["timing", "accuracy"]),
+    "published": ("Paper A", ["published", "published_eigenvalues", "timing"]),
+    "spectrum": ("Paper A", ["eigenvalues", "spectrum", "drift"]),
+    "eigensolvers": ("Paper A", ["eigensolvers"]),
+    "geometry": ("Paper A", ["geometry"]),
+    "sequences": ("Paper A", ["sequences"]),
     "path_profile": ("Paper B", ["path_losses", "path_curvature"]),
     "projected_sgd": ("Paper B", ["projected_sgd"]),
 }
 CATEGORY = {table: category for category, tables in FIGURES.values() for table in tables}
+CATEGORY |= {"minimisers": "Paper A", "points": "Paper A"}
+POINT = (  # the options of every stage at a point
+    " --threads {threads} {params.problem} --memory-budget {params.memory} --data-seed {wildcards.seed}"
+    " --tokens {input.tokens:q} --checkpoint {input.checkpoint:q} --k {wildcards.k}"
+)
 
 
 wildcard_constraints:
     seed="|".join(str(seed) for seed in {*A["seeds"], *sum(B["pairs"], [])}),
-    k="|".join(map(str, A["k"])),
+    k="[0-9]+",
+    regime="|".join(CHECKPOINTS),
     pair="|".join(PAIRS),
     kind="straight|trained",
     noise="|".join(DRIVES),
     table="|".join(TABLES),
     figure="|".join(FIGURES),
+    weights="random|trained",
 
 
 localrules:
@@ -79,7 +153,7 @@ rule all:
     """Every table and figure of the configured run."""
     default_target: True
     input:
-        expand("{out}/{table}.csv", out=OUT, table=[*TABLES, "timing"]),
+        expand("{out}/{table}.csv", out=OUT, table=[*TABLES, *OWN_RULE]),
         expand("{fig}/{name}.{ext}", fig=FIG, name=FIGURES, ext=["pdf", "svg", "png"]),
 
 
@@ -166,6 +240,7 @@ rule train_language_model:
     output:
         checkpoint=f"{OUT}/parts/landscape/model_{{seed}}.safetensors",
         meta=f"{OUT}/parts/landscape/model_{{seed}}.safetensors.json",
+        snapshots=expand(CHECKPOINTS["trajectory"], k=SIZES["trajectory"], allow_missing=True),
         curve=f"{OUT}/parts/landscape/curve_{{seed}}.csv",
     log:
         f"{OUT}/logs/train_language_model/{{seed}}.log",
@@ -176,86 +251,354 @@ rule train_language_model:
     params:
         problem=PROBLEM_A,
         training=as_json(A["training"]),
+        k=SIZES["trajectory"],
     shell:
         "python src/train_model.py --threads {threads} {params.problem}"
         " --data-seed {wildcards.seed} --tokens {input.tokens:q}"
-        " --seed {wildcards.seed} --training {params.training:q}"
-        " --checkpoint {output.checkpoint:q} --curve {output.curve:q} 2>&1 | tee {log:q}"
-
-
-rule find_eigenpairs:
-    """Leading eigenpairs of H^(k) at the trained weights."""
-    input:
-        code=sources("find_eigenpairs"),
-        tokens=rules.encode_corpus.output.tokens,
-        checkpoint=rules.train_language_model.output.checkpoint,
-    output:
-        eigen=f"{OUT}/parts/landscape/eigen_{{seed}}_{{k}}.safetensors",
-        meta=f"{OUT}/parts/landscape/eigen_{{seed}}_{{k}}.safetensors.json",
-        table=f"{OUT}/parts/landscape/eigenvalues_{{seed}}_{{k}}.csv",
-    log:
-        f"{OUT}/logs/find_eigenpairs/{{seed}}_{{k}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/find_eigenpairs/{{seed}}_{{k}}.tsv"
-    conda:
-        "envs/environment.yaml"
-    params:
-        problem=PROBLEM_A,
-        memory=config["memory_budget"],
-        eigenpairs=A["eigenpairs"],
-        tolerance=A["tolerance"],
-    shell:
-        "python src/find_eigenpairs.py --threads {threads} {params.problem}"
-        " --memory-budget {params.memory}"
-        " --data-seed {wildcards.seed} --tokens {input.tokens:q}"
-        " --checkpoint {input.checkpoint:q} --k {wildcards.k} --count {params.eigenpairs}"
-        " --tolerance {params.tolerance} --out {output.eigen:q} --table {output.table:q}"
+        " --seed {wildcards.seed} --training {params.training:q} --snapshot-at {params.k}"
+        " --snapshots {output.snapshots:q} --checkpoint {output.checkpoint:q} --curve {output.curve:q}"
         " 2>&1 | tee {log:q}"
 
 
-rule estimate_criteria:
-    """Δ₂^(D) by closed form, quadratic and direct Monte Carlo over a grid of D and σ."""
+rule find_minimisers:
+    """Sequential minimisers of L_k plus a ridge around weights trained on other sequences."""
     input:
-        code=sources("estimate_criteria"),
+        code=sources("find_minimisers"),
         tokens=rules.encode_corpus.output.tokens,
-        checkpoint=rules.train_language_model.output.checkpoint,
-        eigen=rules.find_eigenpairs.output.eigen,
     output:
-        estimates=f"{OUT}/parts/landscape/criteria_{{seed}}_{{k}}.csv",
-        terms=f"{OUT}/parts/landscape/terms_{{seed}}_{{k}}.csv",
+        checkpoints=expand(CHECKPOINTS["minimisers"], k=SIZES["minimisers"], allow_missing=True),
+        table=f"{OUT}/parts/landscape/minimisers_{{seed}}.csv",
     log:
-        f"{OUT}/logs/estimate_criteria/{{seed}}_{{k}}.log",
+        f"{OUT}/logs/find_minimisers/{{seed}}.log",
     benchmark:
-        f"{OUT}/benchmarks/estimate_criteria/{{seed}}_{{k}}.tsv"
+        f"{OUT}/benchmarks/find_minimisers/{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        training=as_json(A["training"]),
+        solver=as_json(A["minimisers"]["solver"]),
+        centre_from=A["minimisers"]["centre_from"],
+        k=SIZES["minimisers"],
+    shell:
+        "python src/find_minimisers.py --threads {threads} {params.problem}"
+        " --memory-budget {params.memory} --data-seed {wildcards.seed} --tokens {input.tokens:q}"
+        " --centre-from {params.centre_from} --training {params.training:q} --solver {params.solver:q}"
+        " --k {params.k} --checkpoints {output.checkpoints:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule find_eigenpairs:
+    """Leading eigenpairs of H^(k) at the point."""
+    input:
+        code=sources("find_eigenpairs"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+    output:
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+        meta=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors.json",
+        table=f"{OUT}/parts/landscape/eigenvalues_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/find_eigenpairs/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/find_eigenpairs/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        eigenpairs=eigenpairs,
+        tolerance=A["tolerance"],
+    shell:
+        "python src/find_eigenpairs.py"
+        + POINT
+        + " --regime {wildcards.regime} --count {params.eigenpairs}"
+        " --tolerance {params.tolerance} --out {output.eigen:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule estimate_criteria:
+    """Δ₁, Δ₂ and Δ₂^(D) by every estimator over a grid of D and σ, and their terms."""
+    input:
+        code=sources("estimate_criteria"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+    output:
+        estimates=f"{OUT}/parts/landscape/criteria_{{regime}}_{{seed}}_{{k}}.csv",
+        terms=f"{OUT}/parts/landscape/terms_{{regime}}_{{seed}}_{{k}}.csv",
+        point=f"{OUT}/parts/landscape/point_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/estimate_criteria/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/estimate_criteria/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        candidates=A["candidates"],
         dims=A["dims"],
         sigmas=A["sigmas"],
         samples=A["samples"],
     shell:
-        "python src/estimate_criteria.py --threads {threads} {params.problem}"
-        " --memory-budget {params.memory}"
-        " --data-seed {wildcards.seed} --tokens {input.tokens:q}"
-        " --checkpoint {input.checkpoint:q} --eigen {input.eigen:q} --k {wildcards.k}"
-        " --dims {params.dims} --sigmas {params.sigmas} --samples {params.samples}"
-        " --estimates {output.estimates:q} --terms {output.terms:q} 2>&1 | tee {log:q}"
+        "python src/estimate_criteria.py"
+        + POINT
+        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        " --candidates {params.candidates} --dims {params.dims} --sigmas {params.sigmas}"
+        " --samples {params.samples} --estimates {output.estimates:q} --terms {output.terms:q}"
+        " --point {output.point:q} 2>&1 | tee {log:q}"
+
+
+rule estimate_fixed_weights:
+    """Control of the decay: weights that do not depend on k, drawn or at the end of training."""
+    input:
+        code=sources("estimate_fixed_weights"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=lambda w: (
+            CHECKPOINTS["trained"].format(seed=w.seed) if w.weights == "trained" else []
+        ),
+    output:
+        f"{OUT}/parts/landscape/fixed_{{weights}}_{{seed}}.csv",
+    log:
+        f"{OUT}/logs/estimate_fixed_weights/{{weights}}_{{seed}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/estimate_fixed_weights/{{weights}}_{{seed}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
+        k=SIZES["trajectory"],
+        candidates=A["candidates"],
+        sigmas=A["sigmas"],
+        samples=A["samples"],
+    shell:
+        "python src/estimate_fixed_weights.py --threads {threads} {params.problem}"
+        " --data-seed {wildcards.seed} --tokens {input.tokens:q} {params.checkpoint}"
+        " --weights {wildcards.weights} --k {params.k} --candidates {params.candidates}"
+        " --sigmas {params.sigmas} --samples {params.samples} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule measure_expansion:
+    """Error of the quadratic model against σ in three precisions, σ*, and Fig. 3's ratio in each."""
+    input:
+        code=sources("measure_expansion"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+    output:
+        errors=f"{OUT}/parts/landscape/expansion_{{regime}}_{{seed}}_{{k}}.csv",
+        validity=f"{OUT}/parts/landscape/validity_{{regime}}_{{seed}}_{{k}}.csv",
+        moments=f"{OUT}/parts/landscape/precision_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/measure_expansion/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_expansion/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        limit=A["focus"]["validity_limit"],
+        expansion=as_json(A["focus"]["expansion"]),
+        precision=as_json(A["focus"]["precision"]),
+    shell:
+        "python src/measure_expansion.py"
+        + POINT
+        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        " --limit {params.limit} --expansion {params.expansion:q} --precision {params.precision:q}"
+        " --errors {output.errors:q} --validity {output.validity:q} --moments {output.moments:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule compare_estimators:
+    """Both Monte Carlo estimators against the closed form, over D, σ and S."""
+    input:
+        code=sources("compare_estimators"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+    output:
+        f"{OUT}/parts/landscape/estimators_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/compare_estimators/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_estimators/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        grid=A["focus"]["estimators"],
+    shell:
+        "python src/compare_estimators.py"
+        + POINT
+        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --counts {params.grid[counts]}"
+        " --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule compare_subspaces:
+    """What other subspaces see of the same increment; random sets of eigenvectors; Lemma 5's assumptions."""
+    input:
+        code=sources("compare_subspaces"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+    output:
+        subspaces=f"{OUT}/parts/landscape/subspaces_{{regime}}_{{seed}}_{{k}}.csv",
+        index_sets=f"{OUT}/parts/landscape/index_sets_{{regime}}_{{seed}}_{{k}}.csv",
+        lemma5=f"{OUT}/parts/landscape/lemma5_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/compare_subspaces/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_subspaces/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        grid=A["focus"]["subspaces"],
+        tolerance=A["tolerance"],
+    shell:
+        "python src/compare_subspaces.py"
+        + POINT
+        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --sets {params.grid[sets]}"
+        " --batch {params.grid[batch]} --draws {params.grid[draws]} --tolerance {params.tolerance}"
+        " --subspaces {output.subspaces:q} --index-sets {output.index_sets:q} --lemma5 {output.lemma5:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule map_geometry:
+    """δ_k and its quadratic model on the plane of the two leading eigenvectors."""
+    input:
+        code=sources("map_geometry"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+    output:
+        f"{OUT}/parts/landscape/geometry_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/map_geometry/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/map_geometry/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        geometry=options(A["focus"]["geometry"]),
+    shell:
+        "python src/map_geometry.py"
+        + POINT
+        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        " {params.geometry} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule measure_spectrum:
+    """Spectral density of H^(k), and how its top eigenspace turns from k to k + 1 and 2k."""
+    input:
+        code=sources("measure_spectrum"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+        eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
+        moved=lambda w: f"{OUT}/parts/landscape/eigen_{w.regime}_{w.seed}_{2 * int(w.k)}.safetensors",
+    output:
+        density=f"{OUT}/parts/landscape/spectrum_{{regime}}_{{seed}}_{{k}}.csv",
+        drift=f"{OUT}/parts/landscape/drift_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/measure_spectrum/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_spectrum/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        grid=A["spectrum"],
+        tolerance=A["tolerance"],
+    shell:
+        "python src/measure_spectrum.py"
+        + POINT
+        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        " --moved-eigen {input.moved:q} --dims {params.grid[dims]} --steps {params.grid[steps]}"
+        " --probes {params.grid[probes]} --width {params.grid[width]} --points {params.grid[points]}"
+        " --tolerance {params.tolerance} --density {output.density:q} --drift {output.drift:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule compare_eigensolvers:
+    """Residual against products for each eigensolver."""
+    input:
+        code=sources("compare_eigensolvers"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+    output:
+        f"{OUT}/parts/landscape/eigensolvers_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/compare_eigensolvers/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_eigensolvers/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        grid=A["eigensolvers"],
+    shell:
+        "python src/compare_eigensolvers.py" + POINT + " --weights {wildcards.regime}"
+        " --count {params.grid[count]} --tolerances {params.grid[tolerances]} --steps {params.grid[steps]}"
+        " --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule compare_procedures:
+    """The published procedure, errors included, beside the corrected one."""
+    input:
+        code=sources("compare_procedures"),
+        tokens=rules.encode_corpus.output.tokens,
+        checkpoint=checkpoint,
+    output:
+        table=f"{OUT}/parts/landscape/published_{{regime}}_{{seed}}_{{k}}.csv",
+        eigenvalues=f"{OUT}/parts/landscape/published_eigenvalues_{{regime}}_{{seed}}_{{k}}.csv",
+    log:
+        f"{OUT}/logs/compare_procedures/{{regime}}_{{seed}}_{{k}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_procedures/{{regime}}_{{seed}}_{{k}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_A,
+        memory=config["memory_budget"],
+        grid=A["published"],
+        tolerance=A["tolerance"],
+    shell:
+        "python src/compare_procedures.py"
+        + POINT
+        + " --weights {wildcards.regime} --dim {params.grid[dim]}"
+        " --steps {params.grid[steps]} --sigma {params.grid[sigma]} --samples {params.grid[samples]}"
+        " --tolerance {params.tolerance} --out {output.table:q} --eigenvalues {output.eigenvalues:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule time_estimators:
-    """Seconds of each stage of Δ₂^(D), alone on all cores."""
+    """Seconds of each stage of Δ₂^(D), ours and published, alone on all cores."""
     input:
         code=sources("time_estimators"),
         tokens=rules.encode_corpus.output.tokens,
-        checkpoint=f"{OUT}/parts/landscape/model_{A['seeds'][0]}.safetensors",
+        checkpoint=CHECKPOINTS["trained"].format(seed=A["seeds"][0]),
     output:
-        report(
+        timing=report(
             f"{OUT}/timing.csv",
             caption="captions/table.rst",
             category="Paper A",
             labels={"what": "timing", "kind": "table"},
+        ),
+        accuracy=report(
+            f"{OUT}/accuracy.csv",
+            caption="captions/table.rst",
+            category="Paper A",
+            labels={"what": "accuracy", "kind": "table"},
         ),
     log:
         f"{OUT}/logs/time_estimators/all.log",
@@ -268,15 +611,76 @@ rule time_estimators:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         seed=A["seeds"][0],
-        timing=options(A["timing"]),
-        samples=A["samples"],
+        timing=A["timing"],
+        steps=A["published"]["steps"],
+        sigmas=A["sigmas"],
         tolerance=A["tolerance"],
     shell:
         "python src/time_estimators.py --threads {threads} {params.problem}"
-        " --memory-budget {params.memory}"
-        " --data-seed {params.seed} --tokens {input.tokens:q}"
-        " --checkpoint {input.checkpoint:q} {params.timing} --samples {params.samples}"
-        " --tolerance {params.tolerance} --out {output:q} 2>&1 | tee {log:q}"
+        " --memory-budget {params.memory} --data-seed {params.seed} --tokens {input.tokens:q}"
+        " --checkpoint {input.checkpoint:q} --k {params.timing[k]} --dim {params.timing[dim]}"
+        " --steps {params.steps} --sigmas {params.sigmas} --samples {params.timing[samples]}"
+        " --tolerance {params.tolerance} --repeats {params.timing[repeats]} --out {output.timing:q}"
+        " --accuracy {output.accuracy:q} 2>&1 | tee {log:q}"
+
+
+rule fit_decay:
+    """How the criteria fall with k, and how many sequences that makes until one more changes little."""
+    input:
+        code=sources("fit_decay"),
+        criteria=f"{OUT}/criteria.csv",
+        points=f"{OUT}/points.csv",
+        fixed=f"{OUT}/fixed_weights.csv",
+    output:
+        slopes=report(
+            f"{OUT}/slopes.csv",
+            caption="captions/table.rst",
+            category="Paper A",
+            labels={"what": "slopes", "kind": "table"},
+        ),
+        sequences=report(
+            f"{OUT}/sequences.csv",
+            caption="captions/table.rst",
+            category="Paper A",
+            labels={"what": "sequences", "kind": "table"},
+        ),
+    log:
+        f"{OUT}/logs/fit_decay/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/fit_decay/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        epsilons=A["epsilons"],
+    shell:
+        "python src/fit_decay.py --criteria {input.criteria:q} --points {input.points:q}"
+        " --fixed-weights {input.fixed:q} --epsilons {params.epsilons} --slopes {output.slopes:q}"
+        " --sequences {output.sequences:q} 2>&1 | tee {log:q}"
+
+
+rule judge_claims:
+    """Verdicts on the ledger's claims."""
+    input:
+        code=sources("judge_claims"),
+        tables=expand(f"{OUT}/{{table}}.csv", table=JUDGED),
+    output:
+        claims=report(
+            f"{OUT}/claims.csv",
+            caption="captions/table.rst",
+            category="Claims",
+            labels={"what": "claims", "kind": "table"},
+        ),
+    log:
+        f"{OUT}/logs/judge_claims/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/judge_claims/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        limits=as_json(config["claims"]),
+    shell:
+        "python src/judge_claims.py --tables {input.tables:q} --limits {params.limits:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 # ---------------------------------------------------------------- Paper B: paths between minima

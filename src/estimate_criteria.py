@@ -1,54 +1,82 @@
-"""Estimate Δ₂^(D) at one k by closed form, quadratic and direct Monte Carlo over a grid of D and σ.
+"""Estimate Δ₁, Δ₂ and Δ₂^(D) at one point by every estimator, and what they are made of.
 
 Example:
     python src/estimate_criteria.py --tokens corpus/tokens.safetensors --model '{…}' \\
-        --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors \\
-        --eigen eigen.safetensors --k 64 --dims 1 4 16 --sigmas 1e-3 1e-2 --samples 64 \\
-        --estimates criteria.csv --terms terms.csv
+        --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors \\
+        --weights trajectory --eigen eigen.safetensors --k 64 --candidates 32 --dims 1 4 16 \\
+        --sigmas 1e-4 1e-3 1e-2 --samples 32 --estimates criteria.csv --terms terms.csv --point point.csv
 """
 
 from pathlib import Path
 
+import pandas as pd
+import torch
+
+import _point
 import _problem
 import _stage
-from valleyscope.artifacts import load_tensors, write_table
-from valleyscope.eigen import EigenResult
-from valleyscope.increments import estimate_criteria
+from valleyscope.artifacts import read_json, sidecar
+from valleyscope.errors import InputError
+from valleyscope.estimation import Grid, estimate_criteria
+from valleyscope.hessian import HessianOperator
 from valleyscope.model import sequence_losses
+from valleyscope.noise import scores
+
+SCORES_AT_ONCE = 64
+
+
+def stationarity(args, model, data, operator):
+    """‖∇F‖² / (E‖g_i‖²/k): what the search for a minimiser reached, or with F = L_k elsewhere."""
+    reached = read_json(sidecar(args.checkpoint)).get("stationarity")
+    if reached is not None:
+        return reached
+    parts = (scores(model, sequence_losses, part) for part in data[: args.k].split(SCORES_AT_ONCE))
+    noise = sum(part.double().square().sum().item() for part in parts) / args.k**2
+    return operator.gradient().double().square().sum().item() / noise
 
 
 def main(args):
-    data, _ = _problem.data(args)
+    data, held_out = _problem.data(args)
+    if args.candidates > len(held_out):
+        raise InputError(f"--candidates {args.candidates} exceeds the {len(held_out)} held-out sequences")
     model = _problem.model(args, args.checkpoint)
-    names = ["values", "vectors", "residuals"]
-    saved = load_tensors(args.eigen, names)
-    eigen = EigenResult(*(saved[name].to(args.device) for name in names), matvecs=0, converged=True)
-    tables = estimate_criteria(
-        model,
-        sequence_losses,
-        data,
-        eigen,
-        args.k,
-        dims=args.dims,
-        sigmas=args.sigmas,
-        samples=args.samples,
-        seed=args.data_seed,
-        memory_budget=args.memory_budget,
+    eigen = _point.eigenpairs(args)
+    operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
+    grid = Grid(args.dims, args.sigmas, args.samples, args.data_seed)
+    estimates, terms, bounds = estimate_criteria(
+        model, sequence_losses, operator, data, held_out[: args.candidates], eigen, grid
     )
-    for table, path in zip(tables, (args.estimates, args.terms), strict=True):
-        table.insert(0, "seed", args.data_seed)
-        table.insert(1, "k", args.k)
-        write_table(table, path, _stage.meta(args, args.tokens, args.checkpoint, args.eigen))
+    with torch.no_grad():
+        others = sequence_losses(model, held_out).double()
+        next_loss = sequence_losses(model, data[args.k : args.k + 1]).double()
+    slope = (
+        HessianOperator(model, sequence_losses, data[args.k : args.k + 1]).gradient() - operator.gradient()
+    )
+    point = {
+        "loss": operator.loss,
+        "next_loss": next_loss.item(),
+        "held_out_loss": others.mean().item(),
+        "next_square": (others - operator.loss).square().mean().item(),
+        "next_variance": others.var().item(),
+        "gradient_norm": operator.gradient().double().norm().item(),
+        "stationarity": stationarity(args, model, data, operator),
+        "slope_square": slope.double().square().sum().item(),
+        "lambda_max": eigen.values[0].item(),
+        "loss_bound": bounds.loss,
+        "gradient_bound": bounds.gradient,
+        "curvature_bound": bounds.curvature,
+    }
+    tables = [estimates, terms, pd.DataFrame([point])]
+    _point.write(args, *zip(tables, (args.estimates, args.terms, args.point), strict=True), key="regime")
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
-    parser.add_argument("--eigen", type=Path, required=True, help="eigenpairs of H^(k)")
-    parser.add_argument("--k", type=int, required=True, help="sequences before the one added")
+    parser = _point.eigen_parser(__doc__)
+    parser.add_argument("--candidates", type=int, required=True, help="held-out sequences for the next one")
     parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
     parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths")
     parser.add_argument("--samples", type=int, required=True, help="Monte Carlo draws")
     parser.add_argument("--estimates", type=Path, required=True, help="CSV to write")
     parser.add_argument("--terms", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--point", type=Path, required=True, help="CSV to write, one row")
     _stage.run(main, parser)

@@ -3,7 +3,7 @@
 Example:
     python src/find_eigenpairs.py --tokens corpus/tokens.safetensors --model '{…}' \\
         --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors \\
-        --k 64 --count 16 --tolerance 1e-3 --out eigen.safetensors --table eigenvalues.csv
+        --regime trajectory --k 64 --count 16 --tolerance 1e-3 --out eigen.safetensors --table eigenvalues.csv
 """
 
 from pathlib import Path
@@ -31,6 +31,7 @@ def main(args):
         )
     table = pd.DataFrame(
         {
+            "regime": args.regime,
             "seed": args.data_seed,
             "k": args.k,
             "rank": range(1, args.count + 1),
@@ -38,8 +39,6 @@ def main(args):
             "residual": eigen.residuals.numpy(),
             "products": eigen.matvecs,
             "graph": "kept" if operator.graph_kept else "rebuilt",
-            "loss": operator.loss,
-            "gradient_norm": operator.gradient().double().norm().item(),
         }
     )
     meta = _stage.meta(args, args.tokens, args.checkpoint)
@@ -51,6 +50,7 @@ def main(args):
 if __name__ == "__main__":
     parser = _problem.curvature_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
+    parser.add_argument("--regime", required=True, help="which weights these are")
     parser.add_argument("--k", type=int, required=True, help="sequences in the mean loss")
     parser.add_argument("--count", type=int, required=True, help="eigenpairs")
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")

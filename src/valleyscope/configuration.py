@@ -121,16 +121,67 @@ def _check_training(section: dict, key: str) -> None:
 
 def _check_landscape(section: dict, vocab_size: int) -> None:
     size = parameter_count(section["model"], vocab_size)
-    pairs, timing = section["eigenpairs"], section["timing"]
-    if pairs > size:
-        refuse("landscape.eigenpairs", pairs, f"the model has N = {size} parameters")
-    for key, dims in (("dims", section["dims"]), ("timing.dim", [timing["dim"]])):
-        if max(dims) > pairs:
-            refuse(f"landscape.{key}", max(dims), f"it must be at most landscape.eigenpairs = {pairs}")
-    for key, sizes in (("k", section["k"]), ("timing.k", [timing["k"]])):
+    _check_directions(section, size)
+    _check_sizes(section)
+    minimisers, focus = section["minimisers"], section["focus"]
+    first = minimisers["centre_from"]
+    if not max(minimisers["k"]) < first <= section["sequences"] - section["training"]["batch"]:
+        allowed = (
+            "it must lie beyond every minimisers.k and leave training.batch sequences of "
+            f"landscape.sequences = {section['sequences']}"
+        )
+        refuse("landscape.minimisers.centre_from", first, allowed)
+    if focus["k"] not in minimisers["k"]:
+        refuse("landscape.focus.k", focus["k"], f"it must be one of minimisers.k = {minimisers['k']}")
+    if focus["geometry"]["points"] % 2 == 0:
+        refuse("landscape.focus.geometry.points", focus["geometry"]["points"], "it must be odd")
+
+
+def _check_directions(section: dict, size: int) -> None:
+    """Every D against the eigenpairs that are found, those against N."""
+    focus = section["focus"]
+    pairs = focus["eigenpairs"]
+    wanted = {
+        "dims": section["dims"],
+        "focus.eigenpairs": [pairs],
+        "eigensolvers.count": [section["eigensolvers"]["count"]],
+        "published.dim": [section["published"]["dim"]],
+        "timing.dim": [section["timing"]["dim"]],
+    }
+    for key, dims in wanted.items():
+        if max(dims) >= size:
+            refuse(f"landscape.{key}", max(dims), f"it must be below the model's N = {size} parameters")
+    for key in ("expansion", "precision", "estimators", "subspaces"):
+        if max(focus[key]["dims"]) > pairs:
+            allowed = f"it must be at most landscape.focus.eigenpairs = {pairs}"
+            refuse(f"landscape.focus.{key}.dims", max(focus[key]["dims"]), allowed)
+    if max(section["spectrum"]["dims"]) > max(section["dims"]):
+        allowed = f"it must be at most the largest of landscape.dims = {section['dims']}"
+        refuse("landscape.spectrum.dims", max(section["spectrum"]["dims"]), allowed)
+
+
+def _check_sizes(section: dict) -> None:
+    """Every k against the data, the batch and the grids that it must lie on."""
+    grid, batch = section["trajectory"]["k"], section["training"]["batch"]
+    wanted = {
+        "trajectory.k": grid,
+        "minimisers.k": section["minimisers"]["k"],
+        "eigensolvers.k": [section["eigensolvers"]["k"]],
+        "published.k": section["published"]["k"],
+        "timing.k": section["timing"]["k"],
+    }
+    for key, sizes in wanted.items():
         if max(sizes) + 1 > section["sequences"]:
             allowed = f"k + 1 must be at most landscape.sequences = {section['sequences']}"
             refuse(f"landscape.{key}", max(sizes), allowed)
+    for k in grid:
+        if k % batch:
+            refuse(
+                "landscape.trajectory.k", k, f"it must be a multiple of landscape.training.batch = {batch}"
+            )
+    for k in section["spectrum"]["k"]:
+        if not {k, 2 * k} <= set(grid):
+            refuse("landscape.spectrum.k", k, f"k and 2k must both be in landscape.trajectory.k = {grid}")
 
 
 def _check_connectivity(section: dict) -> None:

@@ -3,26 +3,30 @@
     δ_k(w) = L_{k+1}(w) − L_k(w) = (ℓ_{k+1}(w) − L_k(w)) / (k+1)
 
 Only the right-hand side is ever computed: the difference of two float32 means has no digits left at
-large k.
+large k. ℓ_{k+1} may be the next sample of a stream or any candidate for it.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from valleyscope.criteria import IncrementModel, standard_normals
+from valleyscope.criteria import IncrementModel
 from valleyscope.eigen import EigenResult
-from valleyscope.estimate import Estimate
+from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.operators import Operator
 from valleyscope.weights import LossFunction, flat_weights, replica_losses
 
+SEQUENCES_AT_ONCE = 2048  # samples x points in one batched evaluation
+POINTS_AT_ONCE = 8  # more bring nothing on a CPU
+
 
 def increments(losses: Tensor, k: int) -> np.ndarray:
-    """δ_k from per-sample losses (..., n ≥ k + 1) whose first k + 1 are the samples: (...) float64."""
+    """δ_k of each candidate from per-sample losses (..., k + C), those of L_k first: (..., C) float64."""
     losses = losses.double()
-    return ((losses[..., k] - losses[..., :k].mean(-1)) / (k + 1)).cpu().numpy()
+    return ((losses[..., k:] - losses[..., :k].mean(-1, keepdim=True)) / (k + 1)).cpu().numpy()
 
 
 class IncrementOperator(Operator):
@@ -39,6 +43,10 @@ class IncrementOperator(Operator):
         self.mean, self.sample = mean, sample
         self.size, self.dtype, self.device = mean.size, mean.dtype, mean.device
         self.k = mean.samples
+
+    def value(self) -> float:
+        """δ_k at the weights, a."""
+        return (self.sample.loss - self.mean.loss) / (self.k + 1)
 
     def gradient(self) -> Tensor:
         """∇δ_k = (g_{k+1} − g^(k)) / (k+1), (N,)."""
@@ -68,94 +76,61 @@ def increment_model(
     )
 
 
+def increment_model_in(increment: IncrementOperator, basis: Tensor) -> IncrementModel:
+    """The quadratic model of δ_k in any orthonormal basis U (N, D); D products of A are taken."""
+    U = basis.double()
+    slope = U.T @ increment.gradient().double()
+    curvature = U.T @ increment.matmat(basis).double()
+    return IncrementModel(increment.value(), slope.cpu().numpy(), curvature.cpu().numpy())
+
+
 def direct_increments(
-    model: nn.Module,
-    loss_fn: LossFunction,
-    data: Tensor,
-    basis: Tensor,
-    displacements: np.ndarray,
-    k: int,
-    *,
-    chunk: int = 8,
+    model: nn.Module, loss_fn: LossFunction, data: Tensor, candidates: Tensor, displacements: Tensor
 ) -> np.ndarray:
-    """True δ_k(w + U z) for each z: data (≥ k + 1, ...), U (N, D), z (S, D) -> (S,) float64.
+    """True δ_k(w + u) for each displacement and candidate.
 
-    `chunk` points are evaluated in one batched computation.
+    Args:
+        data: the k samples of L_k (k, ...); candidates: for ℓ_{k+1} (C, ...); displacements: u (S, N).
+
+    Returns (S, C) in float64. Several points are evaluated in one batched computation.
     """
+    return increments(
+        displaced_losses(model, loss_fn, torch.cat([data, candidates]), displacements), len(data)
+    )
+
+
+def displaced_losses(
+    model: nn.Module, loss_fn: LossFunction, samples: Tensor, displacements: Tensor
+) -> Tensor:
+    """Losses of all samples (n, ...) at w + u for displacements u (S, N): (S, n)."""
     centre = flat_weights(model)
-    z = torch.as_tensor(displacements).to(basis)
-    samples = data[: k + 1].to(centre.device)
-    values = []
-    for part in z.split(chunk):
-        points = centre + part @ basis.T
-        values.append(increments(replica_losses(model, loss_fn, points, samples), k))
-    return np.concatenate(values)
+    chunk = max(1, min(POINTS_AT_ONCE, SEQUENCES_AT_ONCE // len(samples)))
+    parts = [
+        replica_losses(model, loss_fn, centre + part, samples.to(centre.device))
+        for part in displacements.to(centre).split(chunk)
+    ]
+    return torch.cat(parts)
 
 
-def gradient_share(operator: HessianOperator, sample: HessianOperator, basis: Tensor) -> np.ndarray:
-    """‖U_dᵀ Δg‖² / ‖Δg‖² for d = 1 … D, with Δg = g_{k+1} − g^(k): what the subspace sees of the slope.
+def sample_operators(model: nn.Module, loss_fn: LossFunction, samples: Tensor) -> Iterator[HessianOperator]:
+    """The Hessian operator of each sample alone."""
+    for sample in samples.split(1):
+        yield HessianOperator(model, loss_fn, sample, keep_graph=True)
+
+
+def gradient_share(difference: Tensor, basis: Tensor) -> np.ndarray:
+    """‖U_dᵀ Δg‖² / ‖Δg‖² for d = 1 … D: what the subspace U (N, D) sees of the slope Δg (N,).
 
     A random subspace would see d / N of it.
     """
-    difference = sample.gradient().double() - operator.gradient().double()
+    difference = difference.double()
     components = (basis.double().T @ difference).square().cumsum(0)
     return (components / difference.square().sum()).cpu().numpy()
 
 
-def estimate_criteria(
-    model: nn.Module,
-    loss_fn: LossFunction,
-    data: Tensor,
-    eigen: EigenResult,
-    k: int,
-    *,
-    dims: list[int],
-    sigmas: list[float],
-    samples: int,
-    seed: int,
-    memory_budget: float | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Δ₂^(D) by three estimators, and what it is made of, over a grid of D and σ.
-
-    Args:
-        data: at least k + 1 samples; the first k make L_k, the next one is added.
-        eigen: eigenpairs of H^(k) at the model's weights, at least max(dims).
-
-    Returns two tables with columns dim, sigma and
-        estimates: estimator, estimate of E δ², standard_error, variance of δ. "direct_minus_quadratic" is
-            the mean of δ² − q² over the same draws, whose error is far below that of either mean.
-        terms: value, slope, curvature, cross (summing to the closed form), gradient_share, and the chance
-            level of the latter, D/N.
-    """
-    operator = HessianOperator(model, loss_fn, data[:k], memory_budget=memory_budget)
-    sample = HessianOperator(model, loss_fn, data[k : k + 1])
-    full = increment_model(operator, eigen, sample, k)
-    share = gradient_share(operator, sample, eigen.vectors)
-    estimates, terms = [], []
-    for dim in dims:
-        quadratic = full.leading(dim)
-        draws = standard_normals(samples, dim, seed)
-        for sigma in sigmas:
-            cell = {"dim": dim, "sigma": sigma}
-            basis = eigen.vectors[:, :dim]
-            true = direct_increments(model, loss_fn, data, basis, sigma * draws, k)
-            modelled = quadratic.at(sigma * draws)
-            if not np.isfinite([true, modelled]).all():
-                raise FloatingPointError(f"increments at D = {dim}, sigma = {sigma} are not finite")
-            closed = quadratic.gaussian_moment(sigma)
-            closed = {"estimate": closed, "variance": quadratic.variance(sigma)}
-            estimates.append({**cell, "estimator": "gaussian_moment", **closed})
-            spread = {"quadratic": modelled.var(ddof=1), "direct": true.var(ddof=1)}
-            spread["direct_minus_quadratic"] = spread["direct"] - spread["quadratic"]
-            for name, squares in (
-                ("quadratic", modelled**2),
-                ("direct", true**2),
-                ("direct_minus_quadratic", true**2 - modelled**2),
-            ):
-                estimate = Estimate.of(squares)
-                row = {"estimate": estimate.mean, "variance": spread[name]}
-                row["standard_error"] = estimate.standard_error
-                estimates.append({**cell, "estimator": name, **row})
-            share_of_slope = {"gradient_share": share[dim - 1], "chance": dim / operator.size}
-            terms.append({**cell, **quadratic.terms(sigma), **share_of_slope})
-    return pd.DataFrame(estimates), pd.DataFrame(terms)
+def check_point(k: int, samples: int, dim: int, size: int) -> None:
+    """InputError unless there is a sample after the first k and the subspace fits in N dimensions."""
+    if k + 1 > samples:
+        raise InputError(f"k = {k} needs {k + 1} samples, the data has {samples}; lower k")
+    if dim > size:
+        raise InputError(f"D = {dim} directions are wanted of a model with N = {size} parameters; lower D")

@@ -1,82 +1,203 @@
-"""Seconds of each stage of Δ₂^(D), and end to end."""
+"""Seconds of each stage of Δ₂^(D), end to end, with k, and to one accuracy (Table 3)."""
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from valleyscope.plotting.spectrum import k_axis, quoted
 from valleyscope.plotting.style import COLOURS, new_figure, spread
 
-STAGE_LABELS = {
+COLOUR = dict(zip(("corrected", "published"), COLOURS, strict=False))
+STAGES = {"stage_1": "I subspace", "stage_2": "II coefficients", "stage_3": "III evaluation"}
+NAMES = {
+    "direct": "direct MC",
+    "direct_unbatched": "direct MC, unbatched",
+    "quadratic": "quadratic MC",
+    "gaussian_moment": "closed form",
+}
+NO_COEFFICIENTS = ("direct", "direct_unbatched")
+LABELS = {
     ("gradient", ""): "one gradient of $L_k$",
     ("I subspace", ""): "I   subspace",
     ("II coefficients", ""): "II  coefficients",
-    ("III evaluation", "direct"): "III direct Monte Carlo",
-    ("III evaluation", "quadratic"): "III quadratic Monte Carlo",
-    ("III evaluation", "gaussian_moment"): "III closed form",
-}
-# The direct estimator needs no coefficients.
-PARTS = {
-    "direct": ["I subspace", "III evaluation"],
-    "quadratic": ["I subspace", "II coefficients", "III evaluation"],
-    "gaussian_moment": ["I subspace", "II coefficients", "III evaluation"],
-}
-NAMES = {"direct": "direct MC", "quadratic": "quadratic MC", "gaussian_moment": "closed form"}
+} | {("III evaluation", estimator): f"III {name}" for estimator, name in NAMES.items()}
+TARGET = 0.01  # relative standard error
 
 
-def medians(table: pd.DataFrame) -> pd.Series:
-    """Median seconds by (stage, estimator)."""
-    return (
-        table.assign(estimator=table["estimator"].fillna(""))
-        .groupby(["stage", "estimator"])["seconds"]
-        .median()
-    )
+def shared_k(timing: pd.DataFrame) -> int:
+    """The largest k at which every procedure of the table is timed."""
+    return max(set.intersection(*(set(rows["k"]) for _, rows in timing.groupby("procedure"))))
 
 
-def end_to_end(table: pd.DataFrame) -> pd.DataFrame:
-    """Seconds of the stages each estimator needs: a row an estimator, a column a stage."""
-    median = medians(table)
-    rows = {
-        name: {part: median[part, name if part.startswith("III") else ""] for part in parts}
-        for name, parts in PARTS.items()
+def table3(timing: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Table 3, a row a (procedure, estimator), at the k where both procedures are timed.
+
+    Of each stage median seconds and sample standard deviation over calls (`_sd`); `end_to_end` seconds and
+    `products` of the stages the estimator needs; `end_to_end_ratio`, `evaluation_ratio` (stage III): over the
+    closed form of that procedure; `to_one_percent`: seconds to that relative error (`time_to_target`).
+    """
+    rows = timing[timing["k"] == shared_k(timing)].fillna({"estimator": ""})
+    calls = rows.groupby(["procedure", "stage", "estimator"])
+    evaluated = {
+        (procedure, estimator) for procedure, stage, estimator in calls.groups if stage == STAGES["stage_3"]
     }
-    return pd.DataFrame(rows).T.fillna(0.0)
+    pairs = [(procedure, name) for procedure in COLOUR for name in NAMES if (procedure, name) in evaluated]
+    table = pd.DataFrame([_stages(calls, *pair) for pair in pairs])
+    closed = table[table["estimator"] == "gaussian_moment"].set_index("procedure")
+    for ratio, column in {"end_to_end_ratio": "end_to_end", "evaluation_ratio": "stage_3"}.items():
+        table[ratio] = table[column] / table["procedure"].map(closed[column])
+    at_sigma = _judged(accuracy)
+    table["to_one_percent"] = [time_to_target(row, at_sigma) for _, row in table.iterrows()]
+    return table
 
 
-def draw(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Left: every timed call by stage. Right: stages added up for each estimator."""
-    table = table.assign(estimator=table["estimator"].fillna(""))
-    figure, (left, right) = new_figure(2.4, columns=2)
-    calls_of = table.groupby(["stage", "estimator"])["seconds"]
-    for row, key in enumerate(STAGE_LABELS):
-        calls = calls_of.get_group(key)
-        left.plot(calls, [row] * len(calls), "o", ms=3, alpha=0.5, color=COLOURS[0])
-        left.plot(calls.median(), row, "|", ms=12, color="k")
-        left.annotate(
-            f"{calls.median():.3g} s", (calls.max(), row), (6, 0), textcoords="offset points",
-            va="center", size=7,
-        )  # fmt: skip
-    left.set_yticks(range(len(STAGE_LABELS)), STAGE_LABELS.values())
-    left.set(xscale="log", xlabel="seconds (bar: median)")
-    left.invert_yaxis()
-    left.margins(x=0.25)
-    left.set_title("By stage")
-    totals = end_to_end(table)
-    start = pd.Series(0.0, totals.index)
-    for stage, colour in zip(totals.columns, COLOURS, strict=False):
-        right.barh([NAMES[n] for n in totals.index], totals[stage], left=start, color=colour, label=stage)
-        start += totals[stage]
-    right.set(xlabel="seconds")
-    right.invert_yaxis()
-    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
-    right.set_title("End to end")
-    median, sums = medians(table), totals.sum(axis=1)
-    alone = median["III evaluation", "direct"] / median["III evaluation", "gaussian_moment"]
-    gradient = table.query("stage == 'gradient'")["seconds"]
-    caption = (
-        f"After setup the closed form is {alone:,.0f} times faster than batched direct Monte Carlo; end to end "
-        f"the ratio is {sums['direct'] / sums['gaussian_moment']:.2f}, since both need the subspace "
-        f"({median['I subspace', ''] / median['gradient', '']:.0f} gradients of L_k, "
-        f"{table['products'].max()} Hessian-vector products). "
-        f"One gradient takes {spread(gradient * 1e3)} ms. One model, {len(gradient)} timed calls of each stage "
-        "after a warm-up, all cores; points are calls, brackets a 95 % t-interval over calls."
+def _stages(calls, procedure: str, estimator: str) -> dict:
+    median, deviation = calls[["seconds", "products"]].median(), calls["seconds"].std()
+    row = {"procedure": procedure, "estimator": estimator, "end_to_end": 0.0, "products": 0}
+    for column, stage in STAGES.items():
+        key = (procedure, stage, estimator if column == "stage_3" else "")
+        needed = column != "stage_2" or estimator not in NO_COEFFICIENTS
+        row[column] = median["seconds"].get(key, np.nan) if needed else np.nan
+        row[f"{column}_sd"] = deviation.get(key, np.nan) if needed else np.nan
+        if needed:
+            row["end_to_end"] += row[column]
+            row["products"] += int(median["products"].get(key, 0))
+    return row
+
+
+def bias(accuracy):
+    """Of the closed form: |mean of δ² − q²| over direct Monte Carlo's Δ₂."""
+    return abs(accuracy["difference"]) / accuracy["direct"]
+
+
+def _judged(accuracy: pd.DataFrame) -> pd.Series:
+    """The largest σ whose bias allows 1 %, else the smallest."""
+    ordered = accuracy.sort_values("sigma")
+    allowed = ordered[bias(ordered) <= TARGET]
+    return allowed.iloc[-1] if len(allowed) else ordered.iloc[0]
+
+
+def time_to_target(row: pd.Series, at_sigma: pd.Series) -> float:
+    """Seconds end to end to 1 % at that σ: Monte Carlo with as many draws as its standard error asks for.
+
+    Infinite where the quadratic model's bias alone exceeds 1 %; NaN for the published procedure, whose
+    accuracy is not measured.
+    """
+    if row["procedure"] != "corrected":
+        return np.nan
+    if row["estimator"] not in NO_COEFFICIENTS and bias(at_sigma) > TARGET:
+        return np.inf
+    if row["estimator"] == "gaussian_moment":
+        return row["end_to_end"]
+    error = at_sigma["quadratic_se" if row["estimator"] == "quadratic" else "direct_se"]
+    more = (error / at_sigma["direct"] / TARGET) ** 2
+    return row["end_to_end"] + (more - 1) * row["stage_3"]
+
+
+def draw(timing: pd.DataFrame, accuracy: pd.DataFrame) -> tuple[Figure, str]:
+    """Top: calls by stage; end to end. Bottom: stage II against k; time to 1 % against σ."""
+    figure, ((one, two), (three, four)) = new_figure(4.9, rows=2, columns=2, height_ratios=[1.5, 1])
+    table = table3(timing, accuracy)
+    k = shared_k(timing)
+    _draw_stages(one, timing[timing["k"] == k].fillna({"estimator": ""}))
+    _draw_end_to_end(two, table)
+    coefficients = timing.query("procedure == 'corrected' and stage == 'II coefficients'")
+    three.plot(coefficients["k"], coefficients["seconds"], "o", ms=3, alpha=0.5, color=COLOUR["corrected"])
+    medians = coefficients.groupby("k")["seconds"].median()
+    three.plot(medians.index, medians, "k-", lw=0.8)
+    three.set(yscale="log", ylabel="seconds")
+    k_axis(three, coefficients["k"])
+    three.set_ylim(medians.min() / 3, medians.max() * 3)
+    three.set_title("Stage II, corrected (line: medians)")
+    _draw_times(four, table, accuracy.sort_values("sigma"))
+    return figure, _caption(timing, table, accuracy.sort_values("sigma"), medians)
+
+
+def _draw_stages(panel: plt.Axes, rows: pd.DataFrame) -> None:
+    calls_of = rows.groupby(["procedure", "stage", "estimator"])["seconds"]
+    for row, key in enumerate(LABELS):
+        for procedure, shift in (("corrected", -0.18), ("published", 0.18)):
+            if (procedure, *key) in calls_of.groups:
+                calls, colour = calls_of.get_group((procedure, *key)), COLOUR[procedure]
+                panel.plot(calls, [row + shift] * len(calls), "o", ms=2.5, alpha=0.5, color=colour)
+                panel.plot(calls.median(), row + shift, "|", ms=6, color="k")
+                panel.annotate(
+                    f"{calls.median():.2g} s", (calls.max(), row + shift), (5, 0),
+                    textcoords="offset points", va="center", size=6, color=colour,
+                )  # fmt: skip
+    panel.set_yticks(range(len(LABELS)), LABELS.values())
+    panel.set(xscale="log", xlabel="seconds (bar: median)")
+    panel.invert_yaxis()
+    panel.margins(x=0.25)
+    handles = [plt.Line2D([], [], color=c, marker="o", ls="", ms=3, label=p) for p, c in COLOUR.items()]
+    panel.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    panel.set_title("By stage")
+
+
+def _draw_end_to_end(panel: plt.Axes, table: pd.DataFrame) -> None:
+    names = [f"{NAMES[row.estimator]}\n({row.procedure})" for row in table.itertuples()]
+    start = np.zeros(len(table))
+    for (column, stage), colour in zip(STAGES.items(), COLOURS[2:], strict=False):
+        seconds = table[column].fillna(0)
+        panel.barh(names, seconds, left=start, color=colour, label=stage)
+        start += seconds
+    for row, total in enumerate(start):
+        panel.annotate(
+            f"{total:.3g} s", (total, row), (3, 0), textcoords="offset points", va="center", size=6
+        )
+    panel.set(xlabel="seconds", xlim=(0, 1.2 * max(start)))
+    panel.invert_yaxis()
+    panel.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3, columnspacing=1, handlelength=1)
+    panel.set_title("End to end")
+
+
+def _draw_times(panel: plt.Axes, table: pd.DataFrame, accuracy: pd.DataFrame) -> None:
+    """Hollow: the closed form where its bias exceeds the target, so that it never gets there."""
+    rows = table.query("procedure == 'corrected'").set_index("estimator", drop=False)
+    for name, colour in (("direct", COLOURS[3]), ("gaussian_moment", COLOURS[0])):
+        times = [time_to_target(rows.loc[name], at) for _, at in accuracy.iterrows()]
+        reached = np.isfinite(times)
+        shown = np.where(reached, times, rows.loc[name, "end_to_end"])
+        panel.plot(accuracy["sigma"], shown, "-", lw=1, color=colour)
+        panel.plot(accuracy["sigma"][reached], shown[reached], "o", ms=4, color=colour, label=NAMES[name])
+        panel.plot(accuracy["sigma"][~reached], shown[~reached], "o", ms=4, color=colour, mfc="white")
+    panel.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="seconds")
+    panel.legend()
+    panel.set_title("To 1 % relative standard error")
+
+
+def _caption(timing: pd.DataFrame, table: pd.DataFrame, accuracy: pd.DataFrame, by_k: pd.Series) -> str:
+    k = shared_k(timing)
+    rows = table.set_index(["procedure", "estimator"])
+    ours, theirs = rows.loc["corrected"], rows.loc["published"]
+    closed, their_closed = ours.loc["gaussian_moment"], theirs.loc["gaussian_moment"]
+    setup = [row["stage_1"] + row["stage_2"] for row in (their_closed, closed)]
+    gradient = timing.query("procedure == 'corrected' and stage == 'gradient' and k == @k")["seconds"]
+    corrected = ours.assign(procedure="corrected", estimator=ours.index)
+    times = [
+        f"{time_to_target(corrected.loc['direct'], at):.3g} s at σ = {at['sigma']:g} (bias of the closed form "
+        f"{100 * bias(at):.2g} ± {100 * at['difference_se'] / at['direct']:.1g} %)"
+        for _, at in accuracy.iterrows()
+    ]
+    never = [f"{at['sigma']:g}" for _, at in accuracy.iterrows() if bias(at) > TARGET]
+    return (
+        f"After setup the closed form is {ours.at['direct', 'evaluation_ratio']:,.0f} times faster than batched and "
+        f"{ours.at['direct_unbatched', 'evaluation_ratio']:,.0f} times than unbatched direct Monte Carlo; end to end the "
+        f"ratios are {ours.at['direct', 'end_to_end_ratio']:.2f} and {ours.at['direct_unbatched', 'end_to_end_ratio']:.2f}: "
+        f"stage I, which all need, is {100 * closed['stage_1'] / closed['end_to_end']:.0f} % of the closed form's time "
+        f"({closed['stage_1'] / gradient.median():.0f} gradients of L_k). In the published procedure the ratios are "
+        f"{theirs.at['direct_unbatched', 'evaluation_ratio']:,.0f} after setup and "
+        f"{theirs.at['direct_unbatched', 'end_to_end_ratio']:.2f} end to end (unbatched), and its stages I + II take "
+        f"{setup[0] / setup[1]:.3g} times as long as the corrected ones. Stage II at k = {by_k.index[-1]} takes "
+        f"{by_k.iloc[-1] / by_k.iloc[0]:.2f} times as long as at k = {by_k.index[0]}. To 1 % relative standard error, "
+        f"stage I included, direct Monte Carlo needs {', '.join(times)}; the closed form takes {closed['end_to_end']:.3g} s"
+        + (
+            f" and never gets there at σ = {', '.join(never)} (hollow), where its bias alone is larger"
+            if never
+            else ""
+        )
+        + f". k = {k}, D = {accuracy['dim'].iloc[0]:.0f}, S = {accuracy['samples'].iloc[0]:.0f} unless a line says "
+        f"otherwise. One gradient takes {quoted(gradient * 1e3, spread)} ms. One model, {len(gradient)} timed calls of each "
+        "stage after a warm-up, all cores; points are calls, brackets a 95 % t-interval over calls, ± standard errors."
     )
-    return figure, caption

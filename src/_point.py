@@ -1,0 +1,42 @@
+"""What stages at one point (weights and the first k sequences) share: its arguments and its eigenpairs."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+import _problem
+import _stage
+from valleyscope.artifacts import load_tensors, write_table
+from valleyscope.eigen import EigenResult
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The arguments of a learning problem and of a point."""
+    result = _problem.curvature_parser(description)
+    result.add_argument("--checkpoint", type=Path, required=True, help="weights")
+    result.add_argument("--weights", required=True, help="what the tables call them")
+    result.add_argument("--k", type=int, required=True, help="sequences before the one added")
+    return result
+
+
+def eigen_parser(description: str) -> argparse.ArgumentParser:
+    """The same with known eigenpairs of H^(k)."""
+    result = parser(description)
+    result.add_argument("--eigen", type=Path, required=True, help="eigenpairs of H^(k), from find_eigenpairs")
+    return result
+
+
+def eigenpairs(args: argparse.Namespace) -> EigenResult:
+    """The eigenpairs named by --eigen."""
+    names = ["values", "vectors", "residuals"]
+    saved = load_tensors(args.eigen, names)
+    return EigenResult(*(saved[name].to(args.device) for name in names), matvecs=0, converged=True)
+
+
+def write(args: argparse.Namespace, *outputs: tuple[pd.DataFrame, Path], key: str = "weights") -> None:
+    """Write tables with `key` (what --weights says), seed and k in front."""
+    inputs = [args.tokens, args.checkpoint] + ([args.eigen] if hasattr(args, "eigen") else [])
+    for table, path in outputs:
+        keys = pd.DataFrame({key: args.weights, "seed": args.data_seed, "k": args.k}, index=table.index)
+        write_table(pd.concat([keys, table], axis=1), path, _stage.meta(args, *inputs))

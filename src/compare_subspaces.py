@@ -1,0 +1,75 @@
+"""What five subspaces see of an increment, and how the top eigenvectors do against random sets of them.
+
+Example:
+    python src/compare_subspaces.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --eigen eigen.safetensors --k 64 --dims 1 4 16 64 --sigmas 1e-4 1e-2 --sets 200 --batch 8 \\
+        --draws 32 --tolerance 1e-3 --subspaces subspaces.csv --index-sets sets.csv --lemma5 lemma5.csv
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+import _point
+import _problem
+import _stage
+from valleyscope.eigen import top_eigenpairs
+from valleyscope.errors import InputError
+from valleyscope.estimation import full_space_draws, full_space_model
+from valleyscope.hessian import HessianOperator
+from valleyscope.increments import IncrementOperator, check_point, increment_model_in
+from valleyscope.model import sequence_losses
+from valleyscope.subspaces import (
+    compare_index_sets,
+    compare_subspaces,
+    increment_subspace,
+    lemma5_assumptions,
+    minibatch_gradients,
+    orthonormal,
+    random_subspace,
+)
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    model = _problem.model(args, args.checkpoint)
+    top, seed, dim = _point.eigenpairs(args), args.data_seed, max(args.dims)
+    if top.vectors.shape[1] < dim:
+        raise InputError(f"--eigen holds {top.vectors.shape[1]} eigenpairs, D = {dim} are wanted")
+    mean = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
+    check_point(args.k, len(data), dim, mean.size)
+    sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
+    increment = IncrementOperator(mean, sample)
+    bottom = top_eigenpairs(mean, dim, which="SA", tol=args.tolerance, seed=seed)
+    gradients = minibatch_gradients(model, sequence_losses, data[: args.k], dim, args.batch, seed)
+    bases = {
+        "top": top.vectors,
+        "bottom": bottom.vectors,
+        "random": random_subspace(mean.size, dim, seed),
+        "gradients": orthonormal(gradients),
+        "increment": increment_subspace(increment, dim, args.tolerance, seed),
+    }
+    full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
+    table = compare_subspaces(increment, bases, full, args.dims, args.sigmas)
+
+    pool = torch.cat([top.vectors[:, :dim], bottom.vectors], dim=1)
+    curvature = increment_model_in(increment, pool).curvature
+    sets = compare_index_sets(curvature, args.dims, args.sets, seed)
+    lemma = lemma5_assumptions(curvature[:dim, :dim], top.values[:dim].numpy())
+    _point.write(args, (table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5))
+
+
+if __name__ == "__main__":
+    parser = _point.eigen_parser(__doc__)
+    parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
+    parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths of the spread")
+    parser.add_argument("--sets", type=int, required=True, help="random index sets")
+    parser.add_argument("--batch", type=int, required=True, help="sequences of a minibatch gradient")
+    parser.add_argument("--draws", type=int, required=True, help="random vectors of the traces")
+    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
+    parser.add_argument("--subspaces", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--index-sets", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--lemma5", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

@@ -1,0 +1,38 @@
+"""The decay's control: Δ₁ and Δ₂ for every k at weights that do not depend on k.
+
+Example:
+    python src/estimate_fixed_weights.py --tokens corpus/tokens.safetensors --model '{…}' \\
+        --sequences 8192 --data-seed 0 --held-out-sequences 256 --weights random --k 8 16 32 \\
+        --candidates 32 --sigmas 1e-3 1e-2 --samples 32 --out fixed.csv
+"""
+
+from pathlib import Path
+
+import _problem
+import _stage
+from valleyscope.artifacts import write_table
+from valleyscope.estimation import Grid, fixed_weights_criteria
+from valleyscope.model import sequence_losses
+
+
+def main(args):
+    data, held_out = _problem.data(args)
+    model = _problem.model(args, args.checkpoint, seed=args.data_seed)
+    grid = Grid([], args.sigmas, args.samples, args.data_seed)
+    table = fixed_weights_criteria(model, sequence_losses, data, held_out[: args.candidates], args.k, grid)
+    table.insert(0, "weights", args.weights)
+    table.insert(1, "seed", args.data_seed)
+    inputs = [args.tokens] + ([args.checkpoint] if args.checkpoint else [])
+    write_table(table, args.out, _stage.meta(args, *inputs))
+
+
+if __name__ == "__main__":
+    parser = _problem.parser(__doc__)
+    parser.add_argument("--checkpoint", type=Path, help="weights; without it those drawn from the data seed")
+    parser.add_argument("--weights", required=True, help="what the table calls them")
+    parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences in the mean losses")
+    parser.add_argument("--candidates", type=int, required=True, help="held-out sequences for the next one")
+    parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths")
+    parser.add_argument("--samples", type=int, required=True, help="Monte Carlo draws")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

@@ -1,0 +1,26 @@
+"""Verdicts on Paper A's claims from the tables and the thresholds of the configuration.
+
+Example:
+    python src/judge_claims.py --tables results/slopes.csv results/terms.csv … --limits '{"rate": 0.1, …}' \\
+        --out results/claims.csv
+"""
+
+import json
+from pathlib import Path
+
+import _stage
+from valleyscope.artifacts import read_table, write_table
+from valleyscope.claims import judge_claims
+
+
+def main(args):
+    tables = {path.stem: read_table(path, []) for path in args.tables}
+    write_table(judge_claims(tables, args.limits), args.out, _stage.meta(args, *args.tables))
+
+
+if __name__ == "__main__":
+    parser = _stage.parser(__doc__)
+    parser.add_argument("--tables", type=Path, nargs="+", required=True, help="CSVs, known by their names")
+    parser.add_argument("--limits", type=json.loads, required=True, help="thresholds, JSON")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

@@ -1,0 +1,44 @@
+"""δ_k and its quadratic model on the plane of the two leading eigenvectors of H^(k).
+
+Example:
+    python src/map_geometry.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --eigen eigen.safetensors --k 64 --sigma 1e-2 --reach 3 --points 25 --out geometry.csv
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import _point
+import _problem
+import _stage
+from valleyscope.hessian import HessianOperator
+from valleyscope.increments import direct_increments, increment_model
+from valleyscope.model import sequence_losses
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    model = _problem.model(args, args.checkpoint)
+    eigen = _point.eigenpairs(args)
+    operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
+    sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
+    quadratic = increment_model(operator, eigen, sample, args.k).leading(2)
+    axis = np.linspace(-args.reach, args.reach, args.points) * args.sigma
+    plane = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    displacements = torch.as_tensor(plane) @ eigen.vectors[:, :2].double().T
+    true = direct_increments(model, sequence_losses, data[: args.k], data[args.k : args.k + 1], displacements)
+    table = {"x": plane[:, 0], "y": plane[:, 1], "true": true[:, 0], "quadratic": quadratic.at(plane)}
+    _point.write(args, (pd.DataFrame(table), args.out))
+
+
+if __name__ == "__main__":
+    parser = _point.eigen_parser(__doc__)
+    parser.add_argument("--sigma", type=float, required=True, help="probe width")
+    parser.add_argument("--reach", type=float, required=True, help="edge of the plane, in σ")
+    parser.add_argument("--points", type=int, required=True, help="along each axis")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

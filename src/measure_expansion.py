@@ -1,0 +1,42 @@
+"""Where the quadratic model holds: its error against σ in three precisions, σ*, and Fig. 3's ratio in each.
+
+Example:
+    python src/measure_expansion.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --eigen eigen.safetensors --k 64 --limit 0.1 \\
+        --expansion '{"dims": [1, 16], "samples": 12, "sigmas": [1e-3, 1e-2]}' \\
+        --precision '{"dims": [1, 16], "samples": 32, "sigmas": [1e-3, 1e-2]}' \\
+        --errors expansion.csv --validity validity.csv --moments precision.csv
+"""
+
+import json
+from pathlib import Path
+
+import _point
+import _problem
+import _stage
+from valleyscope.estimation import Grid
+from valleyscope.expansion import expansion_errors, moments_by_precision, validity
+from valleyscope.model import sequence_losses
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    model = _problem.model(args, args.checkpoint)
+    problem = (model, sequence_losses, data, _point.eigenpairs(args), args.k)
+    errors = expansion_errors(*problem, Grid(**args.expansion, seed=args.data_seed))
+    moments = moments_by_precision(*problem, Grid(**args.precision, seed=args.data_seed))
+    _point.write(
+        args, (errors, args.errors), (validity(errors, args.limit), args.validity), (moments, args.moments)
+    )
+
+
+if __name__ == "__main__":
+    parser = _point.eigen_parser(__doc__)
+    parser.add_argument("--limit", type=float, required=True, help="of error over signal, which defines σ*")
+    parser.add_argument("--expansion", type=json.loads, required=True, help="dims, sigmas, samples; JSON")
+    parser.add_argument("--precision", type=json.loads, required=True, help="dims, sigmas, samples; JSON")
+    parser.add_argument("--errors", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--validity", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--moments", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

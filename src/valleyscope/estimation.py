@@ -1,0 +1,271 @@
+"""Paper A's criteria at one point: weights w and the first k samples, over a grid of D and σ.
+
+Δ₁ = |δ_k(w)|, Δ₂ = E δ_k² with a probe in all N directions, Δ₂^(D) in the top-D eigenspace of H^(k). Each is
+estimated for the single next sample, as published, and as a mean over held-out candidates for it: single
+samples scatter by orders of magnitude where ℓ_{k+1} happens to be near L_k.
+
+In full space the S draws serve three ends: direct Monte Carlo, quadratic Monte Carlo on the same draws,
+and the traces of A in the closed form. In the subspace one set of draws serves every σ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from valleyscope.criteria import FullSpaceModel, IncrementModel, LandscapeBounds, standard_normals
+from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.estimate import Estimate
+from valleyscope.hessian import HessianOperator
+from valleyscope.increments import (
+    IncrementOperator,
+    check_point,
+    direct_increments,
+    displaced_losses,
+    gradient_share,
+    increment_model,
+    increments,
+    sample_operators,
+)
+from valleyscope.weights import LossFunction
+
+NORM_TOLERANCE = 0.05  # of ‖H_j‖, which enters a bound
+
+
+@dataclass(frozen=True)
+class Grid:
+    """D of the subspaces, σ of the probes, and S draws of each."""
+
+    dims: list[int]
+    sigmas: list[float]
+    samples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """δ_k for one candidate ℓ_{k+1}: its models in the eigenspace and in full space, and ‖H_j‖."""
+
+    subspace: IncrementModel
+    full: FullSpaceModel
+    drawn: np.ndarray  # cᵀv over the full-space draws v/σ (S,)
+    gradient_share: np.ndarray  # of the first d eigenvectors (D,)
+    norm: float
+
+    def full_at(self, sigma: float) -> np.ndarray:
+        """The quadratic model at the full-space draws (S,): a + σ cᵀv + (σ²/2) vᵀAv."""
+        return self.full.value + sigma * self.drawn + sigma**2 / 2 * self.full.traces
+
+
+def full_space_draws(size: int, samples: int, seed: int) -> Tensor:
+    """v/σ of every full-space estimate of one seed, (S, N) float32."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(samples, size, generator=generator)
+
+
+def _trace_draws(V: Tensor, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """vᵀAv and ‖Av‖² for the columns of V (N, S) and their images AV."""
+    return (V * images).double().sum(0).cpu().numpy(), images.double().square().sum(0).cpu().numpy()
+
+
+def full_space_model(increment: IncrementOperator, draws: Tensor) -> FullSpaceModel:
+    """The model of δ_k in full space from draws (S, N); S products of A."""
+    V = draws.T.to(increment.device, increment.dtype)
+    slope_square = increment.gradient().double().square().sum().item()
+    return FullSpaceModel(increment.value(), slope_square, *_trace_draws(V, increment.matmat(V)))
+
+
+def candidate_models(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    operator: HessianOperator,
+    eigen: EigenResult,
+    candidates: Tensor,
+    draws: Tensor,
+) -> list[Candidate]:
+    """The models of δ_k for each candidate (C, ...) at the model's weights.
+
+    Takes S products of L_k for draws (S, N), shared by all, and D + S with each candidate alone.
+    """
+    k = operator.samples
+    V = draws.T.to(operator.device, operator.dtype)
+    mean_images, mean_gradient = operator.matmat(V), operator.gradient()
+    result = []
+    for sample in sample_operators(model, loss_fn, candidates):
+        subspace = increment_model(operator, eigen, sample, k)
+        difference = sample.gradient().double() - mean_gradient.double()
+        images = (sample.matmat(V) - mean_images) / (k + 1)
+        slope_square = difference.square().sum().item() / (k + 1) ** 2
+        result.append(
+            Candidate(
+                subspace,
+                FullSpaceModel(subspace.value, slope_square, *_trace_draws(V, images)),
+                (V.double().T @ difference / (k + 1)).cpu().numpy(),
+                gradient_share(difference, eigen.vectors),
+                top_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
+            )
+        )
+    return result
+
+
+def landscape_bounds(losses: Tensor, candidates: list[Candidate], k: int, largest: float) -> LandscapeBounds:
+    """M_ℓ, M_g, M_H over the samples' losses, the candidates, and λ_max of H^(k)."""
+    slopes = [(k + 1) * np.sqrt(c.full.slope_square) for c in candidates]
+    norms = [c.norm * (1 + NORM_TOLERANCE) for c in candidates]
+    return LandscapeBounds(losses.abs().max().item(), max(slopes), max(*norms, largest))
+
+
+def estimate_criteria(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    operator: HessianOperator,
+    data: Tensor,
+    held_out: Tensor,
+    eigen: EigenResult,
+    grid: Grid,
+) -> tuple[pd.DataFrame, pd.DataFrame, LandscapeBounds]:
+    """Every criterion at one point by every estimator, what it is made of, and the constants of Theorem 2.
+
+    Args:
+        operator: of L_k, the first k of `data`; the sample after them is the single next one.
+        held_out: candidates for the next sample (C, ...).
+        eigen: eigenpairs of H^(k), at least max(dims).
+
+    Columns of the two tables: results/README.md, criteria.csv and terms.csv.
+    """
+    k = operator.samples
+    check_point(k, len(data), max(grid.dims), operator.size)
+    nexts = torch.cat([data[k : k + 1], held_out])
+    draws = full_space_draws(operator.size, grid.samples, grid.seed)
+    models = candidate_models(model, loss_fn, operator, eigen, nexts, draws)
+    with torch.no_grad():
+        losses = torch.cat([operator.losses, loss_fn(model, nexts.to(operator.device))])
+    bounds = landscape_bounds(losses, models, k, eigen.values.max().item())
+    rows = _pointwise(models)
+    for dim in (*grid.dims, operator.size):
+        whole = dim == operator.size
+        normals = draws if whole else torch.as_tensor(standard_normals(grid.samples, dim, grid.seed))
+        basis = None if whole else eigen.vectors[:, :dim].T.double()
+        for sigma in grid.sigmas:
+            displacements = sigma * (normals if whole else normals @ basis)
+            true = direct_increments(model, loss_fn, data[:k], nexts, displacements)
+            quadratic = np.stack(
+                [
+                    c.full_at(sigma) if whole else c.subspace.leading(dim).at(sigma * normals.numpy())
+                    for c in models
+                ],
+                axis=1,
+            )
+            if not np.isfinite([true, quadratic]).all():
+                raise FloatingPointError(f"an increment at k = {k}, D = {dim}, sigma = {sigma:g}")
+            closed = [c.full if whole else c.subspace.leading(dim) for c in models]
+            cell = {"criterion": "delta2" if whole else "delta2_D", "dim": dim, "sigma": sigma}
+            for name, chosen in (("single", slice(0, 1)), ("expected", slice(1, None))):
+                estimates = _closed_form(closed[chosen], sigma) | _monte_carlo(
+                    true[:, chosen], quadratic[:, chosen]
+                )
+                rows += [{"next": name, **cell, "estimator": e, **values} for e, values in estimates.items()]
+    return pd.DataFrame(rows), _terms(models, grid, operator.size, k, bounds), bounds
+
+
+def _pointwise(models: list[Candidate]) -> list[dict]:
+    """Δ₁ = |a| of the next sample and its mean over the candidates."""
+    values = np.abs([c.full.value for c in models])
+    expected = Estimate.of(values[1:])
+    cell = {"criterion": "delta1", "dim": 0, "sigma": 0.0, "estimator": "exact"}
+    return [
+        {"next": "single", **cell, "estimate": values[0]},
+        {"next": "expected", **cell, "estimate": expected.mean, "standard_error": expected.standard_error},
+    ]
+
+
+def _closed_form(models: list, sigma: float) -> dict[str, dict]:
+    """E δ² and Var δ in closed form, averaged over candidates that share the draws of their traces."""
+    variance = float(np.mean([m.variance(sigma) for m in models]))
+    if isinstance(models[0], IncrementModel):
+        moment = float(np.mean([m.gaussian_moment(sigma) for m in models]))
+        return {"gaussian_moment": {"estimate": moment, "variance": variance}}
+    moments = [m.gaussian_moment(sigma) for m in models]
+    # The draws are shared, so errors of candidates add up rather than average out.
+    error = float(np.mean([m.standard_error for m in moments]))
+    estimate = float(np.mean([m.mean for m in moments]))
+    return {"gaussian_moment": {"estimate": estimate, "standard_error": error, "variance": variance}}
+
+
+def _monte_carlo(true: np.ndarray, quadratic: np.ndarray) -> dict[str, dict]:
+    """Means of δ², q² and δ² − q² over draws (S, C), averaged over candidates first; error over draws."""
+    spread = {"quadratic": quadratic.var(0, ddof=1).mean(), "direct": true.var(0, ddof=1).mean()}
+    spread["direct_minus_quadratic"] = spread["direct"] - spread["quadratic"]
+    squares = {"quadratic": quadratic**2, "direct": true**2}
+    squares["direct_minus_quadratic"] = squares["direct"] - squares["quadratic"]
+    result = {}
+    for name, each in squares.items():
+        estimate = Estimate.of(each.mean(1))
+        result[name] = {"estimate": estimate.mean, "standard_error": estimate.standard_error}
+        result[name]["variance"] = float(spread[name])
+    return result
+
+
+def _terms(models: list[Candidate], grid: Grid, size: int, k: int, bounds: LandscapeBounds) -> pd.DataFrame:
+    rows = []
+    for name, chosen in (("single", models[:1]), ("expected", models[1:])):
+        for dim in (*grid.dims, size):
+            whole = dim == size
+            parts = [c.full if whole else c.subspace.leading(dim) for c in chosen]
+            share = 1.0 if whole else float(np.mean([c.gradient_share[dim - 1] for c in chosen]))
+            for sigma in grid.sigmas:
+                terms = pd.DataFrame([p.terms(sigma) for p in parts]).mean().to_dict()
+                here = np.mean([p.variance(sigma) for p in parts])
+                everywhere = np.mean([c.full.variance(sigma) for c in chosen])
+                row = {
+                    "next": name,
+                    "criterion": "delta2" if whole else "delta2_D",
+                    "dim": dim,
+                    "sigma": sigma,
+                }
+                row |= terms | {
+                    "gradient_share": share,
+                    "spread_ratio": here / everywhere,
+                    "chance": dim / size,
+                }
+                if name == "single":
+                    row["published_bound"] = bounds.published(sigma, dim, k)
+                    row["sharper_bound"] = bounds.sharper(sigma, dim, k)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def fixed_weights_criteria(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Tensor,
+    held_out: Tensor,
+    sizes: list[int],
+    grid: Grid,
+) -> pd.DataFrame:
+    """Δ₁ and Δ₂ (direct) for every k of `sizes` at weights that are the same for all: the decay's control.
+
+    One pass over the losses of all samples at each draw serves every k. Columns: results/README.md,
+    fixed_weights.csv.
+    """
+    most = max(sizes)
+    check_point(most, len(data), 1, 1)
+    samples = torch.cat([data[: most + 1], held_out])
+    size = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    draws = full_space_draws(size, grid.samples, grid.seed)
+    rows = []
+    for sigma in (0.0, *grid.sigmas):
+        losses = displaced_losses(model, loss_fn, samples, sigma * draws[: 1 if sigma == 0 else None])
+        for k in sizes:
+            for name, nexts in (("single", losses[:, k : k + 1]), ("expected", losses[:, most + 1 :])):
+                delta = increments(torch.cat([losses[:, :k], nexts], dim=1), k)
+                row = {"k": k, "next": name, "sigma": sigma}
+                if sigma == 0:
+                    rows.append({**row, "criterion": "delta1", "estimate": np.abs(delta).mean()})
+                else:
+                    estimate = Estimate.of((delta**2).mean(1))
+                    row |= {"criterion": "delta2", "estimate": estimate.mean}
+                    rows.append({**row, "standard_error": estimate.standard_error})
+    return pd.DataFrame(rows)
