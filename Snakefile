@@ -79,7 +79,7 @@ TABLES = {
     "expansion": points("expansion", FOCUS),
     "validity": points("validity", FOCUS),
     "precision": points("precision", FOCUS),
-    "estimators": points("estimators", FOCUS),
+    "estimators": points("estimators", TRAINED),
     "subspaces": points("subspaces", FOCUS),
     "index_sets": points("index_sets", FOCUS),
     "lemma5": points("lemma5", FOCUS),
@@ -337,6 +337,7 @@ rule estimate_criteria:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         candidates=A["candidates"],
+        draws=A["candidate_draws"],
         dims=A["dims"],
         sigmas=A["sigmas"],
         samples=A["samples"],
@@ -344,7 +345,7 @@ rule estimate_criteria:
         "python src/estimate_criteria.py"
         + POINT
         + " --weights {wildcards.regime} --eigen {input.eigen:q}"
-        " --candidates {params.candidates} --dims {params.dims} --sigmas {params.sigmas}"
+        " --candidates {params.candidates} --candidate-draws {params.draws} --dims {params.dims} --sigmas {params.sigmas}"
         " --samples {params.samples} --estimates {output.estimates:q} --terms {output.terms:q}"
         " --point {output.point:q} 2>&1 | tee {log:q}"
 
@@ -370,7 +371,7 @@ rule estimate_fixed_weights:
         checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
         k=SIZES["trajectory"],
         candidates=A["candidates"],
-        sigmas=A["sigmas"],
+        sigmas=sorted(A["sigmas"])[len(A["sigmas"]) // 2],  # one is enough for a control
         samples=A["samples"],
     shell:
         "python src/estimate_fixed_weights.py --threads {threads} {params.problem}"
@@ -459,13 +460,12 @@ rule compare_subspaces:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         grid=A["focus"]["subspaces"],
-        tolerance=A["tolerance"],
     shell:
         "python src/compare_subspaces.py"
         + POINT
         + " --weights {wildcards.regime} --eigen {input.eigen:q}"
         " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --sets {params.grid[sets]}"
-        " --batch {params.grid[batch]} --draws {params.grid[draws]} --tolerance {params.tolerance}"
+        " --batch {params.grid[batch]} --draws {params.grid[draws]} --tolerance {params.grid[tolerance]}"
         " --subspaces {output.subspaces:q} --index-sets {output.index_sets:q} --lemma5 {output.lemma5:q}"
         " 2>&1 | tee {log:q}"
 

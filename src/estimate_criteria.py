@@ -3,8 +3,8 @@
 Example:
     python src/estimate_criteria.py --tokens corpus/tokens.safetensors --model '{…}' \\
         --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors \\
-        --weights trajectory --eigen eigen.safetensors --k 64 --candidates 32 --dims 1 4 16 \\
-        --sigmas 1e-4 1e-3 1e-2 --samples 32 --estimates criteria.csv --terms terms.csv --point point.csv
+        --weights trajectory --eigen eigen.safetensors --k 64 --candidates 32 --candidate-draws 8 \\
+        --dims 1 4 16 --sigmas 1e-4 1e-3 1e-2 --samples 32 --estimates criteria.csv --terms terms.csv --point point.csv
 """
 
 from pathlib import Path
@@ -42,7 +42,7 @@ def main(args):
     model = _problem.model(args, args.checkpoint)
     eigen = _point.eigenpairs(args)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
-    grid = Grid(args.dims, args.sigmas, args.samples, args.data_seed)
+    grid = Grid(args.dims, args.sigmas, args.samples, args.data_seed, args.candidate_draws)
     estimates, terms, bounds = estimate_criteria(
         model, sequence_losses, operator, data, held_out[: args.candidates], eigen, grid
     )
@@ -73,6 +73,7 @@ def main(args):
 if __name__ == "__main__":
     parser = _point.eigen_parser(__doc__)
     parser.add_argument("--candidates", type=int, required=True, help="held-out sequences for the next one")
+    parser.add_argument("--candidate-draws", type=int, required=True, help="random vectors of their traces")
     parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
     parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths")
     parser.add_argument("--samples", type=int, required=True, help="Monte Carlo draws")

@@ -124,6 +124,9 @@ def _check_landscape(section: dict, vocab_size: int) -> None:
     _check_directions(section, size)
     _check_sizes(section)
     minimisers, focus = section["minimisers"], section["focus"]
+    if section["candidate_draws"] > section["samples"]:
+        allowed = f"it must be at most landscape.samples = {section['samples']}"
+        refuse("landscape.candidate_draws", section["candidate_draws"], allowed)
     first = minimisers["centre_from"]
     if not max(minimisers["k"]) < first <= section["sequences"] - section["training"]["batch"]:
         allowed = (

@@ -2,7 +2,8 @@
 
 Δ₁ = |δ_k(w)|, Δ₂ = E δ_k² with a probe in all N directions, Δ₂^(D) in the top-D eigenspace of H^(k). Each is
 estimated for the single next sample, as published, and as a mean over held-out candidates for it: single
-samples scatter by orders of magnitude where ℓ_{k+1} happens to be near L_k.
+samples scatter by orders of magnitude where ℓ_{k+1} happens to be near L_k. Monte Carlo is run in full space
+and at the largest D, the closed form at every D.
 
 In full space the S draws serve three ends: direct Monte Carlo, quadratic Monte Carlo on the same draws,
 and the traces of A in the closed form. In the subspace one set of draws serves every σ.
@@ -36,12 +37,16 @@ NORM_TOLERANCE = 0.05  # of ‖H_j‖, which enters a bound
 
 @dataclass(frozen=True)
 class Grid:
-    """D of the subspaces, σ of the probes, and S draws of each."""
+    """D of the subspaces, σ of the probes, and S draws of each.
+
+    `candidate_draws` of the S serve the traces of a held-out candidate, of which there are many.
+    """
 
     dims: list[int]
     sigmas: list[float]
     samples: int
     seed: int
+    candidate_draws: int = 2
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,20 @@ def candidate_models(
     eigen: EigenResult,
     candidates: Tensor,
     draws: Tensor,
+    few: int,
 ) -> list[Candidate]:
     """The models of δ_k for each candidate (C, ...) at the model's weights.
 
-    Takes S products of L_k for draws (S, N), shared by all, and D + S with each candidate alone.
+    Takes S products of L_k for draws (S, N), shared by all; D + S with the first candidate alone, D + `few`
+    with each other one.
     """
     k = operator.samples
     V = draws.T.to(operator.device, operator.dtype)
     mean_images, mean_gradient = operator.matmat(V), operator.gradient()
     result = []
-    for sample in sample_operators(model, loss_fn, candidates):
+    for index, sample in enumerate(sample_operators(model, loss_fn, candidates)):
+        if index == 1:
+            V, mean_images = V[:, :few], mean_images[:, :few]
         subspace = increment_model(operator, eigen, sample, k)
         difference = sample.gradient().double() - mean_gradient.double()
         images = (sample.matmat(V) - mean_images) / (k + 1)
@@ -114,7 +123,7 @@ def landscape_bounds(losses: Tensor, candidates: list[Candidate], k: int, larges
     """M_ℓ, M_g, M_H over the samples' losses, the candidates, and λ_max of H^(k)."""
     slopes = [(k + 1) * np.sqrt(c.full.slope_square) for c in candidates]
     norms = [c.norm * (1 + NORM_TOLERANCE) for c in candidates]
-    return LandscapeBounds(losses.abs().max().item(), max(slopes), max(*norms, largest))
+    return LandscapeBounds(losses.abs().max().item(), float(max(slopes)), max(*norms, largest))
 
 
 def estimate_criteria(
@@ -139,33 +148,24 @@ def estimate_criteria(
     check_point(k, len(data), max(grid.dims), operator.size)
     nexts = torch.cat([data[k : k + 1], held_out])
     draws = full_space_draws(operator.size, grid.samples, grid.seed)
-    models = candidate_models(model, loss_fn, operator, eigen, nexts, draws)
+    models = candidate_models(model, loss_fn, operator, eigen, nexts, draws, grid.candidate_draws)
     with torch.no_grad():
         losses = torch.cat([operator.losses, loss_fn(model, nexts.to(operator.device))])
     bounds = landscape_bounds(losses, models, k, eigen.values.max().item())
     rows = _pointwise(models)
     for dim in (*grid.dims, operator.size):
         whole = dim == operator.size
-        normals = draws if whole else torch.as_tensor(standard_normals(grid.samples, dim, grid.seed))
-        basis = None if whole else eigen.vectors[:, :dim].T.double()
+        closed = [c.full if whole else c.subspace.leading(dim) for c in models]
         for sigma in grid.sigmas:
-            displacements = sigma * (normals if whole else normals @ basis)
-            true = direct_increments(model, loss_fn, data[:k], nexts, displacements)
-            quadratic = np.stack(
-                [
-                    c.full_at(sigma) if whole else c.subspace.leading(dim).at(sigma * normals.numpy())
-                    for c in models
-                ],
-                axis=1,
-            )
-            if not np.isfinite([true, quadratic]).all():
-                raise FloatingPointError(f"an increment at k = {k}, D = {dim}, sigma = {sigma:g}")
-            closed = [c.full if whole else c.subspace.leading(dim) for c in models]
             cell = {"criterion": "delta2" if whole else "delta2_D", "dim": dim, "sigma": sigma}
+            sampled = {"single": {}, "expected": {}}
+            if dim >= max(grid.dims):
+                normals = draws if whole else torch.as_tensor(standard_normals(grid.samples, dim, grid.seed))
+                displacements = sigma * (normals if whole else normals @ eigen.vectors[:, :dim].T.double())
+                true = direct_increments(model, loss_fn, data[:k], nexts, displacements)
+                sampled = _sampled(models, closed, whole, sigma, normals.numpy(), true)
             for name, chosen in (("single", slice(0, 1)), ("expected", slice(1, None))):
-                estimates = _closed_form(closed[chosen], sigma) | _monte_carlo(
-                    true[:, chosen], quadratic[:, chosen]
-                )
+                estimates = _closed_form(closed[chosen], sigma) | sampled[name]
                 rows += [{"next": name, **cell, "estimator": e, **values} for e, values in estimates.items()]
     return pd.DataFrame(rows), _terms(models, grid, operator.size, k, bounds), bounds
 
@@ -194,17 +194,40 @@ def _closed_form(models: list, sigma: float) -> dict[str, dict]:
     return {"gaussian_moment": {"estimate": estimate, "standard_error": error, "variance": variance}}
 
 
+def _sampled(models: list, closed: list, whole: bool, sigma: float, normals: np.ndarray, true: np.ndarray):
+    """Monte Carlo estimates of the single next sample (both estimators) and of the expected one.
+
+    In full space only the single next sample has products along every draw, so only it has a quadratic
+    Monte Carlo; the true δ (S, C) is there for all.
+    """
+    if not np.isfinite(true).all():
+        raise FloatingPointError(f"an increment at sigma = {sigma:g} is not finite; lower sigma")
+    if whole:
+        single = _monte_carlo(true[:, :1], models[0].full_at(sigma)[:, None])
+        return {"single": single, "expected": {"direct": _mean_square(true[:, 1:])}}
+    quadratic = np.stack([c.at(sigma * normals) for c in closed], axis=1)
+    return {
+        "single": _monte_carlo(true[:, :1], quadratic[:, :1]),
+        "expected": _monte_carlo(true[:, 1:], quadratic[:, 1:]),
+    }
+
+
+def _mean_square(delta: np.ndarray) -> dict[str, float]:
+    """E δ² and Var δ over draws (S, C), averaged over candidates first; error over draws."""
+    estimate = Estimate.of((delta**2).mean(1))
+    spread = float(delta.var(0, ddof=1).mean())
+    return {"estimate": estimate.mean, "standard_error": estimate.standard_error, "variance": spread}
+
+
 def _monte_carlo(true: np.ndarray, quadratic: np.ndarray) -> dict[str, dict]:
-    """Means of δ², q² and δ² − q² over draws (S, C), averaged over candidates first; error over draws."""
-    spread = {"quadratic": quadratic.var(0, ddof=1).mean(), "direct": true.var(0, ddof=1).mean()}
-    spread["direct_minus_quadratic"] = spread["direct"] - spread["quadratic"]
-    squares = {"quadratic": quadratic**2, "direct": true**2}
-    squares["direct_minus_quadratic"] = squares["direct"] - squares["quadratic"]
-    result = {}
-    for name, each in squares.items():
-        estimate = Estimate.of(each.mean(1))
-        result[name] = {"estimate": estimate.mean, "standard_error": estimate.standard_error}
-        result[name]["variance"] = float(spread[name])
+    """Means of δ², q² and δ² − q² over the same draws (S, C)."""
+    result = {"quadratic": _mean_square(quadratic), "direct": _mean_square(true)}
+    gap = Estimate.of((true**2 - quadratic**2).mean(1))
+    result["direct_minus_quadratic"] = {
+        "estimate": gap.mean,
+        "standard_error": gap.standard_error,
+        "variance": result["direct"]["variance"] - result["quadratic"]["variance"],
+    }
     return result
 
 
