@@ -9,6 +9,7 @@ import _problem
 import _stage
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import EigenResult
+from valleyscope.errors import InputError
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -27,11 +28,14 @@ def eigen_parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
-def eigenpairs(args: argparse.Namespace) -> EigenResult:
-    """The eigenpairs named by --eigen."""
-    names = ["values", "vectors", "residuals"]
-    saved = load_tensors(args.eigen, names)
-    return EigenResult(*(saved[name].to(args.device) for name in names), matvecs=0, converged=True)
+def eigenpairs(args: argparse.Namespace, count: int | None = None) -> EigenResult:
+    """The first `count` of the eigenpairs named by --eigen, by default all."""
+    saved = load_tensors(args.eigen, ["values", "vectors", "residuals"])
+    found = saved["vectors"].shape[1]
+    if count is not None and count > found:
+        raise InputError(f"{args.eigen} holds {found} eigenpairs, {count} are wanted; find more of them")
+    first = [saved[name][..., :count].to(args.device) for name in ("values", "vectors", "residuals")]
+    return EigenResult(*first, matvecs=0, converged=True)
 
 
 def write(args: argparse.Namespace, *outputs: tuple[pd.DataFrame, Path], key: str = "weights") -> None:

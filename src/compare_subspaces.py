@@ -16,7 +16,6 @@ import _point
 import _problem
 import _stage
 from valleyscope.eigen import top_eigenpairs
-from valleyscope.errors import InputError
 from valleyscope.estimation import full_space_draws, full_space_model
 from valleyscope.hessian import HessianOperator
 from valleyscope.increments import IncrementOperator, check_point, increment_model_in
@@ -35,9 +34,8 @@ from valleyscope.subspaces import (
 def main(args):
     data, _ = _problem.data(args)
     model = _problem.model(args, args.checkpoint)
-    top, seed, dim = _point.eigenpairs(args), args.data_seed, max(args.dims)
-    if top.vectors.shape[1] < dim:
-        raise InputError(f"--eigen holds {top.vectors.shape[1]} eigenpairs, D = {dim} are wanted")
+    seed, dim = args.data_seed, max(args.dims)
+    top = _point.eigenpairs(args, dim)
     mean = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     check_point(args.k, len(data), dim, mean.size)
     sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
@@ -54,10 +52,10 @@ def main(args):
     full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
     table = compare_subspaces(increment, bases, full, args.dims, args.sigmas)
 
-    pool = torch.cat([top.vectors[:, :dim], bottom.vectors], dim=1)
+    pool = torch.cat([top.vectors, bottom.vectors], dim=1)
     curvature = increment_model_in(increment, pool).curvature
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
-    lemma = lemma5_assumptions(curvature[:dim, :dim], top.values[:dim].numpy())
+    lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.numpy())
     _point.write(args, (table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5))
 
 

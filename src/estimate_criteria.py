@@ -4,7 +4,8 @@ Example:
     python src/estimate_criteria.py --tokens corpus/tokens.safetensors --model '{…}' \\
         --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors \\
         --weights trajectory --eigen eigen.safetensors --k 64 --candidates 32 --candidate-draws 8 \\
-        --dims 1 4 16 --sigmas 1e-4 1e-3 1e-2 --samples 32 --estimates criteria.csv --terms terms.csv --point point.csv
+        --dims 1 4 16 --sigmas 1e-4 1e-3 1e-2 --samples 24 \\
+        --estimates criteria.csv --terms terms.csv --point point.csv
 """
 
 from pathlib import Path
@@ -40,7 +41,7 @@ def main(args):
     if args.candidates > len(held_out):
         raise InputError(f"--candidates {args.candidates} exceeds the {len(held_out)} held-out sequences")
     model = _problem.model(args, args.checkpoint)
-    eigen = _point.eigenpairs(args)
+    eigen = _point.eigenpairs(args, max(args.dims))  # more would cost products with every candidate
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     grid = Grid(args.dims, args.sigmas, args.samples, args.data_seed, args.candidate_draws)
     estimates, terms, bounds = estimate_criteria(

@@ -182,9 +182,10 @@ def _a3x(t: Tables, limits: dict):
     enrichment = top.assign(times=top["gradient_share"] / top["chance"])
     least = top.sort_values("shared").iloc[0]
     return spread_cells(t, "trajectory", limits["spread_ratio"]), (
-        f"captured share {_text(_per_seed(top, 'gradient_share'))}, {_text(_per_seed(enrichment, 'times'))} times "
-        f"D/N; where a² is smallest ({least['shared']:.2g} of Δ₂, k = {least['k']:.0f}, σ = {least['sigma']:g}) the "
-        f"ratio is {least['ratio']:.2g}"
+        f"captured share {_text(_per_seed(top, 'gradient_share'))}, "
+        f"{_text(_per_seed(enrichment, 'times'))} times D/N; where a² is smallest "
+        f"({least['shared']:.2g} of Δ₂, k = {least['k']:.0f}, "
+        f"σ = {least['sigma']:g}) the ratio is {least['ratio']:.2g}"
     )
 
 
@@ -227,8 +228,8 @@ def _a5(t: Tables, limits: dict):
     )
     scatter = table.assign(scatter=table["direct_se"] / (table["gaussian_moment"] - table["value"]).abs())
     return [cell], (
-        f"with a² left in: {_text(_per_seed(table, 'trivial'))}; Monte Carlo's own standard error over Δ − a²: "
-        f"{_text(_per_seed(scatter, 'scatter'))}"
+        f"with a² left in: {_text(_per_seed(table, 'trivial'))}; Monte Carlo's own standard error over "
+        f"Δ − a²: {_text(_per_seed(scatter, 'scatter'))}"
     )
 
 
@@ -313,8 +314,8 @@ def _a8(t: Tables, limits: dict):
     ]
     typical = np.log10(table["published_bound"] / table["moment"])
     return cells, (
-        f"the bound exceeds Δ by a factor of 10^{typical.median():.1f} at the median point; a constructed case reaches "
-        "0.99 of the sharper one (tests)"
+        f"at the median point the published bound is 10^{typical.median():.1f} times Δ; the tests hold a "
+        "constructed case that nearly reaches the sharper one"
     )
 
 
@@ -328,9 +329,8 @@ def _a9(t: Tables, limits: dict):
     assumed = t["lemma5"].groupby("seed")[["nonnegative", "rank_correlation", "off_diagonal"]].mean()
     return (
         cells,
-        "Lemma 5 assumes increments ≥ 0 (share {}), ordered (rank correlation {}), diagonal (off-diagonal {})".format(
-            *(_text(assumed[name]) for name in assumed)
-        ),
+        "Lemma 5 assumes increments ≥ 0 (share {}), in order (rank correlation {}) and diagonal "
+        "(off-diagonal {})".format(*(_text(assumed[name]) for name in assumed)),
     )
 
 
@@ -347,8 +347,8 @@ def _a9x(t: Tables, limits: dict):
     one = table[(table["subspace"] == "increment") & (table["dim"] == table["dim"].min())]
     shares = table[(table["subspace"] == "top") & (table["dim"] == dim)]
     return cells, (
-        f"one direction along Δg holds {_text(_per_seed(one, 'gradient_share'))} of the slope term, the top {dim} "
-        f"{_text(_per_seed(shares, 'gradient_share'))}"
+        f"one direction along Δg holds {_text(_per_seed(one, 'gradient_share'))} of the slope term, "
+        f"the top {dim} {_text(_per_seed(shares, 'gradient_share'))}"
     )
 
 
@@ -370,8 +370,8 @@ def _a10(t: Tables, limits: dict):
     return cells, (
         "cells reproduced: "
         + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-        + f"; ‖∇‖² over gradient noise at most {points['stationarity'].max():.2g}; weights fixed at the end of "
-        f"training: γ = {_text(_per_seed(fixed, 'slope'))}"
+        + f"; ‖∇‖² over gradient noise at most {points['stationarity'].max():.2g}; weights fixed at the "
+        f"end of training: γ = {_text(_per_seed(fixed, 'slope'))}"
     )
 
 
@@ -472,7 +472,9 @@ def judge_claims(tables: dict[str, pd.DataFrame], limits: dict[str, float]) -> p
             verdict = UNTESTABLE
         held = sum(cell.verdict(limits["widest"]) == REPRODUCED for cell in cells)
         value, low, high = worst.interval
-        scale = f"{len(worst.values)} values a cell; worst cell: {worst.label}; holds in {held} of {len(cells)} cells"
+        scale = (
+            f"{len(worst.values)} values a cell; holds in {held} of {len(cells)} cells; worst: {worst.label}"
+        )
         row = {"id": claim.id, "source": claim.source, "statement": claim.statement, "metric": claim.metric}
         row |= {"value": value, "low": low, "high": high, "threshold": worst.threshold, "verdict": verdict}
         rows.append(row | {"control": control, "scale": f"{scale}; {reason}" if reason else scale})

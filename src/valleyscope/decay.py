@@ -14,7 +14,7 @@ def fit_power_law(k, values, power: int) -> tuple[float, float]:
     """
     x = np.log(np.asarray(k, np.float64) + 1)
     y = np.log(np.asarray(values, np.float64)) + power * x
-    slope, intercept = np.polynomial.Polynomial.fit(x, y, 1).convert().coef[::-1]
+    slope, intercept = np.polyfit(x, y, 1)
     return float(slope), float(intercept)
 
 

@@ -1,0 +1,213 @@
+"""Verdicts on synthetic tables whose truth is known, in both directions."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from valleyscope import claims
+from valleyscope.claims import NOT, PARTLY, REPRODUCED, UNTESTABLE, Cell, judge, judge_claims
+
+LIMITS = yaml.safe_load((Path(__file__).parents[2] / "configs/default.yaml").read_text())["claims"]
+SEEDS, SIZES, SIGMAS, N = range(5), [8, 32, 128], [1e-4, 1e-3], 1000
+
+
+def test_a_cell_is_judged_by_its_whole_interval():
+    low, high = np.array([0.01, 0.02, 0.03]), np.array([1.0, 1.1, 1.2])
+    assert Cell("", low, 0.2, "below").verdict(10) == REPRODUCED
+    assert Cell("", high, 0.2, "below").verdict(10) == NOT
+    assert Cell("", high, 0.2, "above").verdict(10) == REPRODUCED
+    assert Cell("", low, 0.2, "above").verdict(10) == NOT
+    across = np.array([0.1, 0.2, 0.3])
+    assert Cell("", across, 0.2, "below").verdict(10) == PARTLY
+    assert Cell("", across, 0.2, "below").verdict(1) == UNTESTABLE  # its interval is wider than 0.2
+    assert Cell("", np.array([np.nan, 1.0]), 0.2, "below").verdict(10) == UNTESTABLE
+
+
+def test_cells_are_combined_and_the_worst_one_decides():
+    good = Cell("good", np.array([0.01, 0.02]), 1.0, "below")
+    bad = Cell("bad", np.array([5.0, 5.1]), 1.0, "below")
+    wide = Cell("wide", np.array([0.0, 100.0]), 1.0, "below")
+    assert judge([good, good], 10) == (REPRODUCED, good)
+    assert judge([good, bad], 10) == (PARTLY, bad)
+    assert judge([bad, bad], 10)[0] == NOT
+    assert judge([wide], 10)[0] == UNTESTABLE
+    assert judge([good, wide], 10)[0] == PARTLY  # part of the grid is untested
+
+
+def grid(**axes):
+    return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
+
+
+def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
+    """Tables in which the criteria go as (k+1)^(γ−2), the subspace holds `slope` of the spread, and so on."""
+    rng = np.random.default_rng(0)
+    cells = grid(
+        regime=["trajectory", "minimisers"],
+        seed=SEEDS,
+        k=SIZES,
+        next=["single", "expected"],
+        dim=[4, N],
+        sigma=SIGMAS,
+    )
+    cells["criterion"] = np.where(cells["dim"] == N, "delta2", "delta2_D")
+    terms = cells.copy()
+    terms["value"] = (terms["k"] + 1.0) ** (gamma - 2) * (1 + 0.01 * terms["seed"])
+    terms["slope"] = np.where(terms["dim"] == N, 1.0, slope) * 1e-3 * terms["value"]
+    terms["curvature"] = terms["cross"] = 0.0
+    terms["spread_ratio"] = np.where(terms["dim"] == N, 1.0, slope)
+    terms["gradient_share"], terms["chance"] = terms["spread_ratio"], terms["dim"] / N
+    terms["published_bound"], terms["sharper_bound"] = 100.0, 10.0
+    slopes = grid(
+        regime=["trajectory", "minimisers", "random", "trained"],
+        next=["single", "expected"],
+        criterion=["delta1", "delta2", "delta2_D", "next_square", "next_variance"],
+        sigma=SIGMAS,
+        seed=SEEDS,
+    )
+    slopes["dim"], slopes["estimator"] = N, "gaussian_moment"
+    slopes["slope"] = gamma + 0.01 * rng.normal(size=len(slopes))
+    slopes.loc[slopes["criterion"] == "delta1", "slope"] = gamma / 2
+    slopes.loc[slopes["regime"].isin(["random", "trained"]), "slope"] = 0.001 * rng.normal()
+    points = grid(regime=["trajectory", "minimisers"], seed=SEEDS, k=SIZES).assign(stationarity=stationarity)
+    validity = grid(
+        weights=["trained", "minimisers"],
+        seed=SEEDS,
+        dim=[4, N],
+        quantity=["increment"],
+        precision=["float64", "float32", "bfloat16"],
+    )
+    validity["sigma_star"], validity["sigma_floor"] = 5e-3 * (1 + 0.01 * validity["seed"]), 1e-5
+    estimators = grid(weights=["trained"], seed=SEEDS, dim=[10], sigma=SIGMAS, samples=[8, 64])
+    estimators["gaussian_moment"], estimators["value"], estimators["direct_se"] = 1.001, 1.0, 1e-4
+    estimators["difference"] = 1e-3 * off * (1 + 0.01 * estimators["seed"])
+    sets = grid(weights=["trained"], seed=SEEDS, dim=[4], draw=range(21))
+    sets["quadratic"] = np.where(sets["draw"] == 0, 10.0, 1.0)
+    lemma5 = grid(weights=["trained"], seed=SEEDS).assign(
+        nonnegative=0.9, rank_correlation=0.5, off_diagonal=0.1
+    )
+    subspaces = grid(
+        weights=["trained"],
+        seed=SEEDS,
+        subspace=["top", "bottom", "random", "gradients", "increment"],
+        dim=[1, 64],
+        sigma=SIGMAS,
+    )
+    subspaces["gradient_share"] = subspaces["subspace"].map(
+        {"top": 0.3, "bottom": 0.1, "random": 0.01, "gradients": 0.2, "increment": 1.0}
+    )
+    subspaces["gradient_share"] *= 1 + 0.01 * subspaces["seed"]
+    calls = [
+        ("corrected", "I subspace", "", 4.0),
+        ("corrected", "II coefficients", "", 0.5),
+        ("corrected", "III evaluation", "direct", 2.0),
+        ("corrected", "III evaluation", "gaussian_moment", 1e-5),
+        ("published", "III evaluation", "direct_unbatched", 5.0),
+    ]
+    timing = pd.DataFrame(
+        [(*c[:3], c[3] * (1 + 0.01 * i), i, 8) for c in calls for i in range(3)],
+        columns=["procedure", "stage", "estimator", "seconds", "repeat", "k"],
+    )
+    timing["estimator"] = timing["estimator"].replace("", np.nan)
+    accuracy = pd.DataFrame(
+        {
+            "sigma": SIGMAS,
+            "samples": 64,
+            "direct": 1.0,
+            "direct_se": [0.001, 0.1],
+            "difference": [1e-6, 0.5],
+            "gaussian_moment": 1.0,
+        }
+    )
+    criteria = cells.assign(estimate=1.0)
+    return {
+        "criteria": criteria,
+        "terms": terms,
+        "slopes": slopes,
+        "points": points,
+        "validity": validity,
+        "estimators": estimators,
+        "index_sets": sets,
+        "lemma5": lemma5,
+        "subspaces": subspaces,
+        "timing": timing,
+        "accuracy": accuracy,
+    }
+
+
+def verdicts(**truth):
+    return judge_claims(tables(**truth), LIMITS).set_index("id")
+
+
+def test_every_claim_of_the_ledger_has_a_row_a_verdict_and_a_control():
+    table = verdicts()
+    assert table.index.tolist() == [
+        "A1",
+        "A1e",
+        "A2",
+        "A3",
+        "A3x",
+        "A4",
+        "A5",
+        "A6",
+        "A7",
+        "A7x",
+        "A8",
+        "A9",
+        "A9x",
+        "A10",
+    ]
+    assert set(table["verdict"]) <= {REPRODUCED, PARTLY, NOT, UNTESTABLE}
+    assert (table["control"].str.len() > 10).all()
+    assert (table["low"] <= table["high"]).all()
+
+
+def test_a_ratio_near_one_from_a_shared_value_is_not_because_of_the_subspace():
+    table = verdicts(slope=1e-6)
+    assert table["verdict"]["A3"] == REPRODUCED
+    assert table["verdict"]["A3x"] == NOT
+    assert table["verdict"]["A10"] == PARTLY
+    held = verdicts(slope=0.9)
+    assert held["verdict"]["A3x"] == REPRODUCED
+    assert held["verdict"]["A10"] == REPRODUCED
+
+
+def test_a_slower_decay_is_not_the_claimed_rate():
+    assert verdicts(gamma=0.0)["verdict"]["A1"] == REPRODUCED
+    slow = verdicts(gamma=0.6)
+    assert slow["verdict"]["A1"] == NOT
+    assert slow["verdict"]["A1e"] == NOT
+    assert slow["value"]["A1"] == pytest.approx(0.6, abs=0.05)
+    # Δ₁ is √Δ₂'s equal in these tables: its exponent is not smaller.
+    assert slow["verdict"]["A2"] == NOT
+
+
+def test_disagreement_is_measured_without_the_shared_value():
+    assert verdicts(off=0.01)["verdict"]["A5"] == REPRODUCED
+    apart = verdicts(off=0.5)
+    assert apart["verdict"]["A5"] == NOT
+    assert apart["value"]["A5"] == pytest.approx(0.51, rel=0.05)
+    assert "with a² left in: 0.0005" in apart["control"]["A5"]
+
+
+def test_cost_end_to_end_flips_with_sigma():
+    table = verdicts()
+    assert table["verdict"]["A7"] == REPRODUCED
+    # At the small σ few draws suffice; at the large one the closed form's bias exceeds the accuracy.
+    assert table["verdict"]["A7x"] == NOT
+    assert "bias 0.5" in table["control"]["A7x"]
+
+
+def test_a_search_that_did_not_reach_a_minimiser_tests_nothing():
+    table = verdicts(stationarity=0.5)
+    assert table["verdict"]["A10"] == UNTESTABLE
+    assert "0.5 of the gradient noise" in table["scale"]["A10"]
+
+
+def test_no_threshold_is_unused():
+    source = Path(claims.__file__).read_text()
+    for key in LIMITS:
+        assert f'limits["{key}"]' in source
