@@ -47,9 +47,9 @@ CHECKPOINTS = {  # weights at such a point
 }
 
 
-def points(name, sizes):
+def points(name, sizes, seeds=A["seeds"]):
     """Parts of a table, one for each point (regime, seed, k)."""
-    at = [(regime, seed, k) for regime in sizes for seed in A["seeds"] for k in sizes[regime]]
+    at = [(regime, seed, k) for regime in sizes for seed in seeds for k in sizes[regime]]
     return [f"{OUT}/parts/landscape/{name}_{regime}_{seed}_{k}.csv" for regime, seed, k in at]
 
 
@@ -60,7 +60,13 @@ def checkpoint(w):
 def eigenpairs(w):
     """More where the point is looked at closely."""
     close = int(w.k) in FOCUS.get(w.regime, [])
-    return A["focus"]["eigenpairs"] if close else max(A["dims"])
+    return A["focus"]["eigenpairs"] if close else max(dims(w))
+
+
+def dims(w):
+    """D of the criteria at a point."""
+    wide = w.regime != "trajectory" or int(w.k) <= A["trajectory"]["wide_until"]
+    return A["dims"] if wide else A["trajectory"]["narrow_dims"]
 
 
 # table -> the parts it is gathered from
@@ -83,7 +89,7 @@ TABLES = {
     "subspaces": points("subspaces", FOCUS),
     "index_sets": points("index_sets", FOCUS),
     "lemma5": points("lemma5", FOCUS),
-    "geometry": points("geometry", FOCUS),
+    "geometry": points("geometry", FOCUS, A["seeds"][:1]),
     "spectrum": points("spectrum", TRAJECTORY),
     "drift": points("drift", TRAJECTORY),
     "eigensolvers": points("eigensolvers", {"trained": [A["eigensolvers"]["k"]]}),
@@ -338,7 +344,7 @@ rule estimate_criteria:
         memory=config["memory_budget"],
         candidates=A["candidates"],
         draws=A["candidate_draws"],
-        dims=A["dims"],
+        dims=dims,
         sigmas=A["sigmas"],
         samples=A["samples"],
     shell:

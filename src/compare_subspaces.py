@@ -15,10 +15,10 @@ import torch
 import _point
 import _problem
 import _stage
-from valleyscope.eigen import top_eigenpairs
+from valleyscope.eigen import EigenResult, top_eigenpairs
 from valleyscope.estimation import full_space_draws, full_space_model
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import IncrementOperator, check_point, increment_model_in
+from valleyscope.increments import IncrementOperator, check_point, increment_model, increment_model_in
 from valleyscope.model import sequence_losses
 from valleyscope.subspaces import (
     compare_index_sets,
@@ -42,18 +42,27 @@ def main(args):
     increment = IncrementOperator(mean, sample)
     bottom = top_eigenpairs(mean, dim, which="SA", tol=args.tolerance, seed=seed)
     gradients = minibatch_gradients(model, sequence_losses, data[: args.k], dim, args.batch, seed)
-    bases = {
-        "top": top.vectors,
-        "bottom": bottom.vectors,
+    others = {
         "random": random_subspace(mean.size, dim, seed),
         "gradients": orthonormal(gradients),
         "increment": increment_subspace(increment, dim, args.tolerance, seed),
     }
+    # Eigenvectors of H^(k) need no product with it: their B takes the one sample alone.
+    models = {
+        name: increment_model(mean, e, sample, args.k) for name, e in (("top", top), ("bottom", bottom))
+    }
+    models |= {name: increment_model_in(increment, basis) for name, basis in others.items()}
     full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
-    table = compare_subspaces(increment, bases, full, args.dims, args.sigmas)
+    table = compare_subspaces(models, full, mean.size, args.dims, args.sigmas)
 
-    pool = torch.cat([top.vectors, bottom.vectors], dim=1)
-    curvature = increment_model_in(increment, pool).curvature
+    pool = EigenResult(
+        torch.cat([top.values, bottom.values]),
+        torch.cat([top.vectors, bottom.vectors], dim=1),
+        torch.cat([top.residuals, bottom.residuals]),
+        matvecs=0,
+        converged=True,
+    )
+    curvature = increment_model(mean, pool, sample, args.k).curvature
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
     lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.numpy())
     _point.write(args, (table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5))

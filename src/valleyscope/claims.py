@@ -280,7 +280,8 @@ def _a7x(t: Tables, limits: dict):
     cells, notes = [], []
     for row in t["accuracy"].sort_values("sigma").itertuples():
         relative = row.direct_se / row.direct
-        draws = row.samples * (relative / limits["accuracy"]) ** 2
+        draws = max(1.0, row.samples * (relative / limits["accuracy"]) ** 2)
+        beyond = row.samples * (row.direct_se / (row.direct - row.value) / limits["accuracy"]) ** 2
         bias = abs(row.difference) / row.direct
         # A closed form whose bias exceeds the wanted accuracy never gets there: no gain.
         gain = (
@@ -290,12 +291,13 @@ def _a7x(t: Tables, limits: dict):
         )
         cells.append(Cell(f"σ = {row.sigma:g}", gain.to_numpy(), limits["end_to_end"], "above"))
         crossover = row.samples * second.median() / direct.median()
-        notes.append(f"σ = {row.sigma:g}: bias {bias:.2g}, S for {limits['accuracy']:g}: {draws:.2g}")
+        notes.append(f"σ = {row.sigma:g}: bias {bias:.2g}, S {draws:.2g} (of Δ − a²: {beyond:.2g})")
     cells_of_grid = len(t["accuracy"])
     grid = (first + cells_of_grid * direct) / (first + second)
     return cells, (
         f"crossover S* = {crossover:.0f} draws; over {cells_of_grid} σ with one set-up the ratio at "
-        f"S = {row.samples} is {_text(grid)}; " + "; ".join(notes)
+        f"S = {row.samples} is {_text(grid)}; draws S for an error of {limits['accuracy']:g}: "
+        + "; ".join(notes)
     )
 
 

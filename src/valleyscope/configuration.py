@@ -182,6 +182,16 @@ def _check_sizes(section: dict) -> None:
             refuse(
                 "landscape.trajectory.k", k, f"it must be a multiple of landscape.training.batch = {batch}"
             )
+    narrow, wide = section["trajectory"]["narrow_dims"], section["trajectory"]["wide_until"]
+    if not set(narrow) <= set(section["dims"]):
+        refuse(
+            "landscape.trajectory.narrow_dims", narrow, f"all must be in landscape.dims = {section['dims']}"
+        )
+    if wide < 2 * max(section["spectrum"]["k"]):
+        allowed = (
+            f"it must be at least twice the largest of landscape.spectrum.k = {section['spectrum']['k']}"
+        )
+        refuse("landscape.trajectory.wide_until", wide, allowed)
     for k in section["spectrum"]["k"]:
         if not {k, 2 * k} <= set(grid):
             refuse("landscape.spectrum.k", k, f"k and 2k must both be in landscape.trajectory.k = {grid}")

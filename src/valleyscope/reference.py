@@ -6,10 +6,29 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.artifacts import read_table
+from valleyscope.plotting.cost_table import table3
 from valleyscope.plotting.engine import product_costs, solver_costs
 
 # Figures of the run, and of the benchmark of the curvature engine.
-FIGURES = ("criteria", "cost", "eigenvalues", "path_profile", "projected_sgd", "training")
+FIGURES = (
+    "decay",
+    "ratio",
+    "anatomy",
+    "captured",
+    "expansion",
+    "precision",
+    "convergence",
+    "error_map",
+    "cost",
+    "published",
+    "spectrum",
+    "eigensolvers",
+    "geometry",
+    "sequences",
+    "path_profile",
+    "projected_sgd",
+    "training",
+)
 BENCHMARK_FIGURE = "engine"
 
 WHOLE_RUN = "(whole run)"
@@ -18,8 +37,8 @@ WHOLE_RUN = "(whole run)"
 def costs(benchmarks: Path) -> pd.DataFrame:
     """Seconds and memory by rule, from Snakemake's benchmark files RULE/JOB.tsv.
 
-    The last row is the run's wall-clock time: a benchmark file is written when its job ends, so the run
-    lasted from the first file's time less that job's seconds to the last file's time.
+    The last row is the time during which at least one job ran: a benchmark file is written when its job
+    ends. Pauses between two parts of a run do not count.
     """
     files = sorted(benchmarks.glob("*/*.tsv"))
     rows = pd.concat(
@@ -28,7 +47,7 @@ def costs(benchmarks: Path) -> pd.DataFrame:
             for path in files
         ]
     )
-    wall = rows["end"].max() - (rows["end"] - rows["s"]).min()
+    wall = _covered(rows["end"] - rows["s"], rows["end"])
     grouped = rows.groupby("rule")
     seconds, memory = grouped["s"], pd.to_numeric(rows["max_rss"], errors="coerce").groupby(rows["rule"])
     table = pd.DataFrame(
@@ -44,6 +63,15 @@ def costs(benchmarks: Path) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([whole])], ignore_index=True)
 
 
+def _covered(starts: pd.Series, ends: pd.Series) -> float:
+    """Length of the union of the intervals."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(zip(starts, ends, strict=True)):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
 def readme_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, str]:
     """What the README quotes from committed tables and captions, by name of the block."""
     products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
@@ -54,6 +82,11 @@ def readme_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str,
     }
     return captions | {
         "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
+        "claims": claims_block(read_table(reference / "claims.csv", ["id", "verdict"])),
+        "table3": table3_block(
+            read_table(reference / "timing.csv", ["procedure", "stage", "estimator", "seconds"]),
+            read_table(reference / "accuracy.csv", ["sigma", "direct", "difference"]),
+        ),
         "products": products_block(products),
         "solvers": solvers_block(solvers),
     }
@@ -77,8 +110,51 @@ def costs_block(table: pd.DataFrame) -> str:
         )
     last = table[whole].iloc[0]
     lines.append(
-        f"| whole run, wall clock | {last['jobs']} | {last['seconds']:.0f} | | {last['memory']:.0f} |"
+        f"| whole run, time in which a job ran | {last['jobs']} | {last['seconds']:.0f} "
+        f"| | {last['memory']:.0f} |"
     )
+    return "\n".join(lines)
+
+
+def claims_block(claims: pd.DataFrame) -> str:
+    """The table of claims: what was claimed, what was measured, the verdict and its control."""
+    lines = [
+        "| | claim | measured | value [95 % interval] | threshold | verdict | control | where |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in claims.itertuples():
+        value = f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
+        cells = [row.id, row.statement, row.metric, value, f"{row.threshold:g}", f"**{row.verdict}**"]
+        cells = [*cells, row.control, row.scale]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+ESTIMATORS = {
+    "direct": "direct Monte Carlo, batched",
+    "direct_unbatched": "direct Monte Carlo, one point at a time",
+    "quadratic": "quadratic Monte Carlo",
+    "gaussian_moment": "closed form",
+}
+
+
+def table3_block(timing: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+    """Table 3 of Paper A with the columns it lacks."""
+    lines = [
+        "| procedure | estimator | I, s | II, s | III, s | evaluation / closed form | end to end, s "
+        "| end to end / closed form | products | s to 1 % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in table3(timing, accuracy).itertuples():
+        stages = [
+            f"{getattr(row, s):.3g} ± {getattr(row, s + '_sd'):.2g}" if pd.notna(getattr(row, s)) else "–"
+            for s in ("stage_1", "stage_2", "stage_3")
+        ]
+        reached = row.to_one_percent
+        last = "–" if pd.isna(reached) else "never" if reached == float("inf") else f"{reached:.3g}"
+        cells = [row.procedure, ESTIMATORS[row.estimator], *stages, f"{row.evaluation_ratio:,.0f}"]
+        cells += [f"{row.end_to_end:.3g}", f"{row.end_to_end_ratio:.2f}", f"{row.products}", last]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -6,9 +6,9 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from valleyscope.criteria import FullSpaceModel, quadratic_strength
+from valleyscope.criteria import FullSpaceModel, IncrementModel, quadratic_strength
 from valleyscope.eigen import EigenResult, top_eigenpairs
-from valleyscope.increments import IncrementOperator, gradient_share, increment_model_in
+from valleyscope.increments import IncrementOperator
 from valleyscope.weights import LossFunction, flatten, select_parameters
 
 
@@ -49,25 +49,23 @@ def increment_subspace(increment: IncrementOperator, dim: int, tol: float, seed:
 
 
 def compare_subspaces(
-    increment: IncrementOperator,
-    bases: dict[str, Tensor],
+    models: dict[str, IncrementModel],
     full: FullSpaceModel,
+    size: int,
     dims: list[int],
     sigmas: list[float],
 ) -> pd.DataFrame:
-    """Captured share and spread ratio of each basis (N, ≥ max D) by D and σ.
+    """Captured share and spread ratio of each subspace by D and σ, from the models of δ_k in their bases.
 
-    Columns: results/README.md, subspaces.csv.
+    `size` is N. Columns: results/README.md, subspaces.csv.
     """
     rows = []
-    slope = increment.gradient()
-    for name, basis in bases.items():
-        share = gradient_share(slope, basis)
-        model = increment_model_in(increment, basis[:, : max(dims)])
+    for name, model in models.items():
+        share = (model.slope**2).cumsum() / full.slope_square
         for dim in dims:
             for sigma in sigmas:
                 row = {"subspace": name, "dim": dim, "gradient_share": share[dim - 1], "sigma": sigma}
-                row |= {"chance": dim / increment.size}
+                row |= {"chance": dim / size}
                 rows.append(row | {"spread_ratio": model.leading(dim).variance(sigma) / full.variance(sigma)})
     return pd.DataFrame(rows)
 

@@ -120,6 +120,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
             "direct_se": [0.001, 0.1],
             "difference": [1e-6, 0.5],
             "gaussian_moment": 1.0,
+            "value": 0.9,
         }
     )
     criteria = cells.assign(estimate=1.0)

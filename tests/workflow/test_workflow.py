@@ -34,8 +34,11 @@ def test_every_configuration_makes_a_plan(name):
     [
         ({"landscape": {"sigmas": [-1]}}, "config: landscape.sigmas[0]: -1 is not allowed; it must be > 0"),
         ({"landscap": {}}, "config: landscap: unknown key; did you mean landscape?"),
-        ({"landscape": {"k": [10**6]}}, "config: landscape.k: 1000000 is not allowed; k + 1 must be at most"),
-        ({"landscape": {"eigenpairs": 10**6}}, "the model has N = 57344 parameters"),
+        (
+            {"landscape": {"trajectory": {"k": [10**6]}}},
+            "config: landscape.trajectory.k: 1000000 is not allowed; k + 1 must be at most",
+        ),
+        ({"landscape": {"focus": {"eigenpairs": 10**6}}}, "below the model's N = 57344 parameters"),
     ],
 )
 def test_a_wrong_configuration_stops_with_one_line_before_any_job(override, expected, tmp_path):
@@ -127,7 +130,8 @@ def test_a_checkpoint_of_another_size_is_refused_in_one_line(tmp_path):
     save_tensors(Transformer(ModelSettings(**size)).state_dict(), tmp_path / "model.safetensors", {})
     arguments = ["--tokens", tmp_path / "tokens.safetensors", "--sequences", 16, "--data-seed", 0]
     arguments += ["--held-out-sequences", 4, "--checkpoint", tmp_path / "model.safetensors", "--k", 4]
-    arguments += ["--count", 2, "--tolerance", 1e-2, "--out", tmp_path / "o", "--table", tmp_path / "t"]
+    arguments += ["--regime", "x", "--count", 2, "--tolerance", 1e-2]
+    arguments += ["--out", tmp_path / "o", "--table", tmp_path / "t"]
     wider = run_stage("find_eigenpairs", *arguments, "--model", json.dumps({**size, "width": 16}))
     assert wider.returncode == 1
     assert wider.stderr.count("\n") == 1
