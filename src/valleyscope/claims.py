@@ -4,6 +4,7 @@ A claim is read off one or more cells (a σ, a D, a regime). A cell has one valu
 lies on the claimed side of the threshold, on the other, or across it.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,12 +93,21 @@ class Tables:
         return t[t["dim"] == t["dim"].max()].sort_values("seed")[column].to_numpy()
 
     def valid_sigmas(self, regime: str) -> list[float]:
-        """The grid's σ up to σ* (geometric mean over seeds); the smallest at least."""
-        star = np.exp(
-            np.nanmean(np.log(self.sigma_star("minimisers" if regime == "minimisers" else "trained")))
-        )
+        """The grid's σ up to σ* (geometric mean over seeds); the smallest at least.
+
+        Warns of those beyond, and where some seed has no σ* at all.
+        """
+        star = np.exp(np.log(self.sigma_star("minimisers" if regime == "minimisers" else "trained")).mean())
         sigmas = sorted(s for s in self["criteria"]["sigma"].unique() if s > 0)
-        return [s for s in sigmas if s <= star] or sigmas[:1]
+        valid = [s for s in sigmas if s <= star] or sigmas[:1]
+        beyond = ", ".join(f"{s:g}" for s in sigmas if not s <= star)
+        if beyond:
+            warnings.warn(
+                f"{regime}: sigma = {beyond} is beyond the validated regime, sigma* = {star:.2g} in full space; "
+                "the closed form is not known to hold there",
+                stacklevel=2,
+            )
+        return valid
 
     def ratios(self, regime: str) -> pd.DataFrame:
         """Δ₂^(D)/Δ₂, a²/Δ₂ and the spread ratio of the single next sample: a row a (seed, k, dim, sigma)."""

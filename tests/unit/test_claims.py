@@ -212,3 +212,14 @@ def test_no_threshold_is_unused():
     source = Path(claims.__file__).read_text()
     for key in LIMITS:
         assert f'limits["{key}"]' in source
+
+
+def test_sigmas_beyond_the_validated_regime_are_named_and_not_judged():
+    short = tables()
+    short["validity"]["sigma_star"] = 5e-4
+    shared = claims.Tables(short)
+    with pytest.warns(UserWarning, match=r"sigma = 0\.001 is beyond the validated regime, sigma\* = 0\.0005"):
+        assert shared.valid_sigmas("trajectory") == [1e-4]
+    short["validity"].loc[0, "sigma_star"] = np.nan  # a seed where the model never holds
+    with pytest.warns(UserWarning, match="beyond the validated regime"):
+        assert shared.valid_sigmas("trajectory") == [1e-4]

@@ -1,27 +1,13 @@
 """Synthetic tables with a known finding: it must stand in the caption, and twice the same bytes."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
+from figure_check import check, drawn, grid, modules
 
-from valleyscope.plotting import (
-    cost,
-    criteria,
-    eigenvalues,
-    engine,
-    path_profile,
-    projected_sgd,
-    style,
-    training,
-)
+from valleyscope.plotting import engine, path_profile, projected_sgd, style, training
 
 RNG = np.random.default_rng(0)
-
-
-def grid(**axes):
-    return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
 
 
 def training_tables():
@@ -30,42 +16,6 @@ def training_tables():
     landscape["held_out_loss"] = landscape["train_loss"] + 0.1
     minima = landscape.rename(columns={"samples": "step"})
     return landscape, minima
-
-
-def eigen_tables():
-    table = grid(seed=[0, 1, 2], k=[8, 16], rank=[1, 2, 3])
-    table["eigenvalue"] = 96.0 / table["k"] / table["rank"] * (1 + 0.01 * table["seed"])
-    table["residual"] = 1e-3
-    table["products"] = 30 + table["seed"]
-    return (table,)
-
-
-def criteria_tables():
-    terms = grid(seed=[0, 1, 2], k=[8, 16], dim=[1, 2, 4], sigma=[1e-3, 1e-2, 1e-1])
-    terms["value"] = 1e-4 * (1 + terms["seed"])
-    terms["slope"] = terms["sigma"] ** 2 * terms["dim"]
-    terms["curvature"] = terms["sigma"] ** 4
-    terms["cross"] = 0.0
-    terms["gradient_share"] = 0.01 * terms["dim"]
-    terms["chance"] = terms["dim"] / 1e4
-    keys = terms[criteria.KEYS]
-    # The model is off by 5 % of the variance up to σ = 0.01 and by 50 % at 0.1.
-    error = np.where(keys["sigma"] < 0.05, 1.05, 1.5)
-    parts = [
-        keys.assign(
-            estimator=name,
-            variance=(terms["slope"] + terms["curvature"]) * (error if name == "direct" else 1),
-        )
-        for name in criteria.NAMES
-    ]
-    return pd.concat(parts, ignore_index=True), terms
-
-
-def cost_tables():
-    rows = []
-    for (stage, estimator), seconds in zip(cost.STAGE_LABELS, [0.1, 4, 1, 2, 1e-2, 1e-4], strict=True):
-        rows += [(stage, estimator, seconds * factor, 50) for factor in (0.99, 1, 1.01)]
-    return (pd.DataFrame(rows, columns=["stage", "estimator", "seconds", "products"]),)
 
 
 def profile_tables():
@@ -137,27 +87,20 @@ def engine_tables():
 CASES = {
     engine: (engine_tables, "takes 2.00 gradients (2.00 a vector in a block) and holds 3.0 times"),
     training: (training_tables, "a held-out loss of 3.11 [3.09, 3.13] nats per token, 0.1 [0.1, 0.1] above"),
-    eigenvalues: (eigen_tables, "the largest eigenvalue changes by the factor 0.5 [0.5, 0.5]"),
-    criteria: (criteria_tables, "within 0.05 at σ = 0.001, 0.05 at σ = 0.01, 0.5 at σ = 0.1"),
-    cost: (cost_tables, "20,000 times faster than batched direct Monte Carlo; end to end the ratio is 1.20"),
     path_profile: (profile_tables, "Tr H in the middle (0.4 to 0.6) is 3 [3, 3] times"),
     projected_sgd: (sgd_tables, "has moved towards 1 from 0.8 and towards 0 from 0.2. The full-batch"),
 }
 
 
-@pytest.mark.parametrize("module", CASES, ids=lambda m: m.__name__.rsplit(".", 1)[1])
+@modules(CASES)
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(module, tmp_path):
     make, finding = CASES[module]
-    tables = make()
-    for folder in ("a", "b"):
-        figure, caption = module.draw(*(t.copy() for t in tables))
-        assert finding in caption
-        assert ("range" if module is engine else "95 %") in caption
-        style.save_figure(figure, caption, tmp_path / folder / "f.pdf")
-    for suffix in (".pdf", ".svg", ".png", ".txt"):
-        first, second = ((tmp_path / f / "f").with_suffix(suffix).read_bytes() for f in "ab")
-        assert first == second
-        assert 100 < len(first) < 300_000
+    check(module, make(), [finding], tmp_path, "range" if module is engine else "95 %")
+
+
+@pytest.mark.parametrize("form", [".pdf", ".png"])
+def test_every_format_has_the_same_bytes_again(form, tmp_path):
+    check(training, training_tables(), [], tmp_path, form=form)
 
 
 def test_intervals_of_logarithms_are_those_of_a_geometric_mean():
@@ -173,7 +116,7 @@ def test_scatter_around_zero_is_no_displacement():
     (table,) = sgd_tables()
     sign = table["pair"].map({"a": 1.0, "b": -1.0, "c": 0.0})
     table["position"] = table["start"] + 0.1 * sign * (table["step"] > 0) * (table["noise"] == "minibatch")
-    _, caption = projected_sgd.draw(table)
+    _, caption = drawn(projected_sgd, [table])
     assert "towards 1 from no start and towards 0 from no start" in caption
     largest = float(caption.split("largest mean displacement is ")[1].split(" of")[0])
     assert largest == pytest.approx(0, abs=1e-9)
@@ -181,7 +124,7 @@ def test_scatter_around_zero_is_no_displacement():
 
 def test_the_engine_is_compared_with_each_library_under_both_allocators():
     tables = engine_tables()
-    _, caption = engine.draw(*tables)
+    _, caption = drawn(engine, tables)
     assert "PyHessian 1.05, curvlinops 2.50, hessian-eigenthings 1.50 (where" in caption
     assert (
         "SciPy, eigsh takes 2.5 times as long, deflated power iteration 20 times and stops at 7.0e-03"

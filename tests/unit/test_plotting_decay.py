@@ -1,12 +1,11 @@
 """Paper A's decay, ratio, anatomy and sequences from synthetic tables with a known finding."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
+from figure_check import check, drawn, grid, laid_out, modules
 
-from valleyscope.plotting import anatomy, decay, ratio, sequences, style
+from valleyscope.plotting import anatomy, decay, landscape, ratio, sequences, style
 
 N = 1000
 SIGMAS = [1e-4, 1e-3, 1e-2]
@@ -14,10 +13,6 @@ GRID = {"trajectory": [8, 16, 32, 64], "minimisers": [8, 16]}
 SLOPE = {"delta2": 10.0, 1: 0.1, 4: 0.4}  # ‖g_{k+1} − g^(k)‖², in full space and in the top D
 TRACE = {"delta2": 300.0, 1: 5.0, 4: 20.0}
 GAMMA = {"trajectory": 0.25, "minimisers": 0.0}  # of E(ℓ − L_k)² with k + 1
-
-
-def grid(**axes):
-    return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
 
 
 def cells(seeds=5, sigmas=SIGMAS, ks=GRID):
@@ -167,24 +162,14 @@ FINDINGS = {
 }
 
 
-@pytest.mark.parametrize("module", FINDINGS, ids=lambda m: m.__name__.rsplit(".", 1)[1])
+@modules(FINDINGS)
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(module, tmp_path):
-    for folder in ("a", "b"):
-        figure, caption = module.draw(*tables_of(module))
-        for finding in [*FINDINGS[module], "95 %", "5 seeds"]:
-            assert finding in caption
-        assert figure.get_size_inches()[0] <= 7
-        assert 2.4 <= figure.get_size_inches()[1] <= 6.5
-        style.save_figure(figure, caption, tmp_path / folder / "f.pdf")
-    for suffix in (".pdf", ".svg", ".png", ".txt"):
-        first, second = ((tmp_path / f / "f").with_suffix(suffix).read_bytes() for f in "ab")
-        assert first == second
-        assert 100 < len(first) < 300_000
+    check(module, tables_of(module), [*FINDINGS[module], "5 seeds"], tmp_path)
 
 
-@pytest.mark.parametrize("module", FINDINGS, ids=lambda m: m.__name__.rsplit(".", 1)[1])
+@modules(FINDINGS)
 @pytest.mark.parametrize("holes", [False, True])
-def test_two_seeds_two_k_and_missing_cells_do_not_break_it(module, holes, tmp_path):
+def test_two_seeds_two_k_and_missing_cells_do_not_break_it(module, holes):
     smoke = {"seeds": 2, "sigmas": [1e-3, 1e-2], "ks": {"trajectory": [4, 8], "minimisers": [4, 8]}}
     tables = tables_of(module, **smoke)
     if holes:  # a seed is missing in one cell of each table, a number in another; no σ* was found
@@ -194,22 +179,21 @@ def test_two_seeds_two_k_and_missing_cells_do_not_break_it(module, holes, tmp_pa
                 if column != "k" or "epsilon" in table:
                     table[column] = table[column].astype(float)
                     table.loc[table.index[:: 1 if column == "sigma_star" else 5], column] = np.nan
-    figure, caption = module.draw(*tables)
-    style.save_figure(figure, caption, tmp_path / "f.pdf")
+    _, caption = laid_out(module, tables)
     assert "2 seeds" in caption
-    assert "nan" not in caption
 
 
 def test_the_verdict_on_the_rate_follows_the_interval():
     criteria, fixed, slopes, validity = tables_of(decay)
     for shift, words in [(-0.5, "faster than k⁻²: γ = -0.25"), (-0.25, "at a rate not told apart from k⁻²")]:
-        _, caption = decay.draw(criteria, fixed, slopes.assign(slope=slopes["slope"] + shift), validity)
+        shifted = slopes.assign(slope=slopes["slope"] + shift)
+        _, caption = drawn(decay, [criteria, fixed, shifted, validity])
         assert words in caption
 
 
 def test_lines_above_sigma_star_are_named_and_dotted():
     criteria, fixed, slopes, _ = tables_of(decay)
-    figure, caption = decay.draw(criteria, fixed, slopes, validity_table(full=5e-4))
+    figure, caption = drawn(decay, [criteria, fixed, slopes, validity_table(full=5e-4)])
     assert "full space (trajectory), full space (minimisers). " in caption
     for panel in figure.axes[1:3]:
         assert [line.get_color() for line in panel.lines if line.get_linestyle() == ":"] == ["k"]
@@ -218,13 +202,57 @@ def test_lines_above_sigma_star_are_named_and_dotted():
 def test_sigma_star_is_that_of_the_increment_in_float64():
     validity = validity_table()
     validity["sigma_star"] *= 2.0 ** (validity["seed"] - 2)
-    assert decay.sigma_star(validity, "trajectory", N) == pytest.approx(2e-3)
-    assert decay.sigma_star(validity, "minimisers", 4) == pytest.approx(5e-2)
-    assert np.isnan(decay.sigma_star(validity, "minimisers", 3))
+    star = landscape.sigma_star(validity, "trained", N)
+    assert star.to_numpy() == pytest.approx(2e-3 * 2.0 ** np.arange(-2, 3))
+    assert landscape.holds_up_to(star) == pytest.approx(2e-3)
+    assert landscape.holds_up_to(landscape.sigma_star(validity, "minimisers", 4)) == pytest.approx(5e-2)
+    assert np.isnan(landscape.holds_up_to(landscape.sigma_star(validity, "minimisers", 3)))
+
+
+@modules([decay, ratio, anatomy])
+def test_a_seed_without_sigma_star_is_not_averaged_away(module):
+    """The others have a σ* far above the grid; their mean alone would call every σ valid."""
+    *tables, validity = tables_of(module)
+    validity = validity.assign(sigma_star=1.0)
+    assert "Seeds without σ*" not in drawn(module, [*tables, validity])[1]
+    full = (validity["weights"] == "trained") & (validity["dim"] == N) & (validity["seed"] == 3)
+    validity.loc[full, "sigma_star"] = np.nan
+    figure, caption = drawn(module, [*tables, validity])
+    name = "trajectory" if module is ratio else "full space (trajectory)"
+    assert f"every σ exceeds the limit: {name} 1 of 5; there" in caption
+    if module is decay:
+        assert "not known in every seed: full space (trajectory). " in caption
+    else:
+        assert figure.axes[0].get_title(loc="left").endswith(r"$>\ \sigma^*$")
+    if module is ratio:
+        assert "no σ of the grid is up to σ*" in caption
+
+
+def test_bands_are_cut_far_from_the_lines_and_the_caption_says_so():
+    tables = tables_of(decay)
+    assert "Bands are cut" not in drawn(decay, tables)[1]
+    # One cell scatters over ten decades: its interval reaches further than the factor of 30.
+    cell = tables[0].eval("regime == 'trajectory' and k == 16 and next == 'single' and criterion == 'delta1'")
+    tables[0].loc[cell, "estimate"] *= 10.0 ** (2.5 * (tables[0]["seed"] - 2))
+    figure, caption = drawn(decay, tables)
+    assert "Bands are cut a factor of 30 beyond the lines. " in caption
+    low, high = figure.axes[0].get_ylim()
+    lines = np.concatenate([line.get_ydata() for line in figure.axes[0].lines])
+    assert low == pytest.approx(lines.min() / 30)
+    assert high == pytest.approx(lines.max() * 30)
+
+
+def test_numbers_of_captions_count_the_seeds_that_have_one():
+    values = pd.Series([1.0, 100.0, np.nan, 0.0])
+    assert landscape.quoted(values[:2], style.spread) == style.spread(values[:2])
+    assert landscape.quoted(values, digits=2) == f"{style.log_spread(values[:2], 2)} (2 of 4 seeds)"
+    assert landscape.quoted(values[1:], style.spread) == f"{style.spread([100, 0])} (2 of 3 seeds)"
+    assert landscape.quoted(values[1:3]) == "100 (1 of 2 seeds)"
+    assert landscape.quoted(values[2:]) == "not measured"
 
 
 def test_scaled_controls_are_flat():
-    figure, _ = decay.draw(*tables_of(decay))
+    figure, _ = drawn(decay, tables_of(decay))
     squares = [line for line in figure.axes[2].lines if line.get_marker() == "s"]
     assert len(squares) == 2
     for line in squares:
@@ -251,7 +279,7 @@ def test_the_ratio_is_taken_within_a_seed():
     assert lost == 0
     assert table["ratio"].to_numpy() == pytest.approx(0.5)
     assert set(table["seed"]) == set(range(5))
-    _, caption = ratio.draw(*tables)
+    _, caption = drawn(ratio, tables)
     assert "0.5 [0.5, 0.5] at σ = 0.0001" in caption
     assert "at no σ" in caption
 
@@ -266,13 +294,11 @@ def test_the_largest_deviation_is_averaged_over_seeds_only():
 
 def test_why_the_ratio_is_near_one():
     small = {"slope": 1e-12, "curvature": 0.0, "cross": 0.0}
-    _, caption = ratio.draw(*ratio_tables(**small))
+    _, caption = drawn(ratio, ratio_tables(**small))
     assert "because both hold the same a²: a²/Δ₂ alone is within" in caption
     # a² is a quarter of Δ₂ and the subspace holds all the rest.
     value = terms_table()["value"]
-    _, caption = ratio.draw(
-        *ratio_tables(**small | {"slope": 3 * value.groupby(level=0).first()}, spread_ratio=1.0)
-    )
+    _, caption = drawn(ratio, ratio_tables(**small | {"slope": 3 * value, "spread_ratio": 1.0}))
     assert "because D = 4 holds most of the spread: a²/Δ₂ alone is" in caption
 
 
@@ -283,7 +309,7 @@ def test_cells_whose_estimate_is_not_positive_are_counted():
     criteria.loc[chosen, "estimate"] = -1e-9
     _, lost = ratio.ratios(criteria)
     assert lost == len(SIGMAS) * len(GRID)
-    assert f"{lost} cells with an estimate" in ratio.draw(criteria, terms, validity)[1]
+    assert f"{lost} cells with an estimate" in drawn(ratio, [criteria, terms, validity])[1]
 
 
 def test_a_takeover_is_where_the_power_laws_cross():
@@ -298,17 +324,37 @@ def test_the_anatomy_says_where_the_slope_takes_over():
     terms, validity = tables_of(anatomy)
     scatter = 1.2 ** (terms["seed"] - 2)
     terms["slope"] = terms["value"] * (terms["sigma"] / 3e-4 / scatter) ** 2
-    _, caption = anatomy.draw(terms, validity)
+    _, caption = drawn(anatomy, [terms, validity])
     expected = style.log_spread(3e-4 * 1.2 ** np.arange(-2, 3), 2)
     assert f"slope exceeds value above σ = {expected}" in caption
     assert "full space, k = 64: slope holds all but" in caption
     terms.loc[terms["seed"] == 0, "slope"] = 0.0  # has no crossing to speak of
-    assert "nan" not in anatomy.draw(terms, validity)[1]
+    drawn(anatomy, [terms, validity])
 
 
 def test_hollow_where_extrapolated():
     table = sequences_table()
-    figure, caption = sequences.draw(table.assign(extrapolated=table["epsilon"] == 1e-4))
+    figure, caption = drawn(sequences, [table.assign(extrapolated=table["epsilon"] == 1e-4)])
     assert "(inside the measured grid) on" in caption
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert {line.get_xdata()[0] for line in points if line.get_mfc() == "w"} == {1e-4}
+
+
+@pytest.mark.parametrize("missing", [-1.0, np.nan])
+def test_a_regime_without_a_fitted_decay_is_drawn_empty(missing):
+    table = sequences_table()
+    table.loc[table["regime"] == "trajectory", "k"] = missing
+    figure, caption = laid_out(sequences, [table])
+    empty, full = figure.axes
+    assert [text.get_text() for text in empty.texts] == ["no decay fitted"]
+    assert not empty.lines
+    assert full.lines
+    assert not full.texts
+    assert "from an unknown k on" in caption
+    laid_out(sequences, [table.query("regime == 'trajectory'")])
+
+
+def test_the_middle_sigma_of_sequences_is_one_of_the_probe():
+    table = sequences_table(seeds=2).query("sigma > 1e-4")
+    first = table.query("sigma == 1e-3").assign(criterion="delta1", sigma=0.0)
+    assert "σ = 0.01, from" in drawn(sequences, [pd.concat([table, first])])[1]

@@ -5,16 +5,13 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from figure_check import check, drawn, grid, laid_out, modules
 
-from valleyscope.plotting import cost, eigensolvers, geometry, published, spectrum, style
+from valleyscope.plotting import cost, cost_table, eigensolvers, geometry, published, spectrum
 
 DEFAULT = {"seeds": range(5), "ks": [8, 16, 32, 64, 128], "dims": [1, 4, 16]}
 SMOKE = {"seeds": range(2), "ks": [4, 8], "dims": [1, 4]}
 N = 57344
-
-
-def grid(**axes):
-    return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
 
 
 def spectrum_tables(seeds, ks, dims):
@@ -131,48 +128,47 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("module", CASES, ids=lambda m: m.__name__.rsplit(".", 1)[1])
+@modules(CASES)
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(module, tmp_path):
     make, finding, uncertainty = CASES[module]
-    tables = make(**DEFAULT)
-    for folder in ("a", "b"):
-        figure, caption = module.draw(*(t.copy() for t in tables))
-        assert finding in caption
-        assert uncertainty in caption
-        style.save_figure(figure, caption, tmp_path / folder / "f.pdf")
-    for suffix in (".pdf", ".svg", ".png", ".txt"):
-        first, second = ((tmp_path / f / "f").with_suffix(suffix).read_bytes() for f in "ab")
-        assert first == second
-        assert 100 < len(first) < 300_000
+    check(module, make(**DEFAULT), [finding], tmp_path, uncertainty)
 
 
-@pytest.mark.parametrize("module", CASES, ids=lambda m: m.__name__.rsplit(".", 1)[1])
-def test_the_smoke_grids_are_enough(module, tmp_path):
-    make = CASES[module][0] if module is not geometry else lambda **_: geometry_tables(points=3)
-    figure, caption = module.draw(*make(**SMOKE))
-    assert "nan" not in caption
-    style.save_figure(figure, caption, tmp_path / "f.pdf")
+@modules(CASES)
+def test_the_smoke_grids_are_enough(module):
+    laid_out(module, geometry_tables(points=3) if module is geometry else CASES[module][0](**SMOKE))
 
 
-@pytest.mark.parametrize("module", [spectrum, eigensolvers, geometry, published])
-def test_missing_rows_and_numbers_do_not_stop_a_figure(module, tmp_path):
+@modules([spectrum, eigensolvers, geometry, published])
+def test_missing_rows_and_numbers_do_not_stop_a_figure(module):
     tables = []
     for table in CASES[module][0](**DEFAULT):
         table = table.drop(index=table.index[7::23]).reset_index(drop=True)
         floats = table.select_dtypes("float").columns.drop(["x", "y", "setting"], errors="ignore")
         table.loc[table.index[5::31], floats] = np.nan
         tables.append(table)
-    figure, caption = module.draw(*tables)
-    assert "nan" not in caption
-    style.save_figure(figure, caption, tmp_path / "f.pdf")
+    laid_out(module, tables)
+
+
+def test_only_ranks_that_every_k_has_are_drawn():
+    eigenvalues, density, drift = spectrum_tables(**SMOKE)
+    more = eigenvalues.query("regime == 'trajectory' and k == 8").assign(rank=lambda table: table["rank"] + 4)
+    figure, _ = drawn(spectrum, [pd.concat([eigenvalues, more]), density, drift])
+    for panel in figure.axes[:2]:
+        assert all(max(line.get_xdata()) == 4 for line in panel.lines if len(line.get_xdata()))
+
+
+def test_overlaps_without_moved_weights_are_drawn():
+    eigenvalues, density, drift = spectrum_tables(**SMOKE)
+    same = drift.query("weights_other == 'same'")
+    assert "moved weights:" not in laid_out(spectrum, [eigenvalues, density, same])[1]
 
 
 def test_spectrum_can_do_without_minimisers_and_states_both_overlaps():
     eigenvalues, density, drift = spectrum_tables(**DEFAULT)
     # Seeds differ threefold, their ratios between two k do not: only a ratio within a seed has no width.
     eigenvalues["eigenvalue"] *= 3.0 ** eigenvalues["seed"]
-    figure, caption = spectrum.draw(eigenvalues.query("regime == 'trajectory'"), density, drift)
-    style.plt.close(figure)
+    _, caption = drawn(spectrum, [eigenvalues.query("regime == 'trajectory'"), density, drift])
     assert "by the factor 0.5 [0.5, 0.5] on the trajectory" in caption
     assert "minimisers" not in caption
     assert "0.408 [0.394, 0.422] at k = 8" in caption
@@ -185,8 +181,7 @@ def test_the_worst_residual_is_relative_to_the_largest_eigenvalue_of_its_own_cel
     eigenvalues, density, drift = spectrum_tables(**DEFAULT)
     smallest = eigenvalues.query("regime == 'trajectory' and k == 128 and seed == 0")
     eigenvalues.loc[smallest.index[-1], "residual"] = 0.05  # its λ_max is 10, the largest one 28
-    figure, caption = spectrum.draw(eigenvalues, density, drift)
-    style.plt.close(figure)
+    _, caption = drawn(spectrum, [eigenvalues, density, drift])
     assert "at most 5.0e-03 of the largest" in caption
 
 
@@ -204,8 +199,7 @@ def test_solvers_are_compared_at_a_residual_that_both_reach():
 def test_the_plane_is_judged_without_its_constant():
     (table,) = geometry_tables()
     table[["true", "quadratic"]] += 1e3
-    figure, caption = geometry.draw(table)
-    style.plt.close(figure)
+    _, caption = drawn(geometry, [table])
     assert "at most 0.091 at the trained weights" in caption
 
 
@@ -219,8 +213,7 @@ def test_only_the_first_seed_of_the_plane_is_drawn():
 
 def test_published_ratios_are_taken_within_a_seed_and_only_where_resolved():
     table, values, timing = published_tables(**DEFAULT)
-    figure, caption = published.draw(table, values, timing)
-    style.plt.close(figure)
+    _, caption = drawn(published, [table, values, timing])
     assert "Of 16 eigenvalues the published procedure gives 4 [4, 4] the wrong sign at k = 8" in caption
     assert "off the identity by up to 1 (corrected: 1.0e-06" in caption
     assert "times the exact one in the same basis at k = 8, 256 [256, 256] times at k = 128" in caption
@@ -232,15 +225,14 @@ def test_published_ratios_are_taken_within_a_seed_and_only_where_resolved():
     noisy = table["quantity"] == "direct_se"
     table.loc[noisy, "value"] *= 100
     assert published.by_quantity(table)["beyond"].isna().all()
-    figure, caption = published.draw(table, values, timing)
-    style.plt.close(figure)
+    _, caption = drawn(published, [table, values, timing])
     assert "0 of 50 measurements" in caption
 
 
 def test_table_3_adds_up_the_stages_each_estimator_needs():
     timing, accuracy = cost_tables(**DEFAULT)
     timing.loc[timing["k"] == 128, "seconds"] *= 9  # only the corrected procedure is timed there
-    table = cost.table3(timing, accuracy).set_index(["procedure", "estimator"])
+    table = cost_table.table3(timing, accuracy).set_index(["procedure", "estimator"])
     assert list(table.index) == [
         ("corrected", "direct"),
         ("corrected", "direct_unbatched"),
@@ -266,12 +258,11 @@ def test_table_3_adds_up_the_stages_each_estimator_needs():
 def test_a_closed_form_whose_bias_is_too_large_never_gets_to_one_percent():
     timing, accuracy = cost_tables(**DEFAULT)
     accuracy["difference"] = -0.02 * accuracy["direct"]
-    table = cost.table3(timing, accuracy).set_index(["procedure", "estimator"]).loc["corrected"]
+    table = cost_table.table3(timing, accuracy).set_index(["procedure", "estimator"]).loc["corrected"]
     assert np.isinf(table.loc[["quadratic", "gaussian_moment"], "to_one_percent"]).all()
     # The smallest σ is taken, where the standard error is a tenth of 1 %: a hundredth of the draws.
     assert table.loc["direct", "to_one_percent"] == pytest.approx(2 + 0.2 / 100)
-    figure, caption = cost.draw(timing, accuracy)
-    style.plt.close(figure)
+    _, caption = drawn(cost, [timing, accuracy])
     assert "never gets there at σ = 0.0001, 0.001, 0.01 (hollow)" in caption
 
 
@@ -279,6 +270,5 @@ def test_the_cost_of_stage_two_is_followed_over_k():
     timing, accuracy = cost_tables(**DEFAULT)
     grows = timing["stage"] == "II coefficients"
     timing.loc[grows, "seconds"] *= timing["k"] / 8
-    figure, caption = cost.draw(timing, accuracy)
-    style.plt.close(figure)
+    _, caption = drawn(cost, [timing, accuracy])
     assert "Stage II at k = 128 takes 16.00 times as long as at k = 8" in caption

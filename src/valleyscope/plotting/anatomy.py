@@ -4,31 +4,41 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from valleyscope.plotting.decay import (
+from valleyscope.plotting.landscape import (
+    CUT,
     FULL,
-    NAMES,
+    MEASURED_AT,
+    REGIMES,
+    TERMS,
+    holds_up_to,
+    intervals_over,
     k_axis,
+    legend_above,
+    mark_sigma_star,
     middle,
     probe_colours,
     probe_names,
+    quoted,
     regimes_of,
     sigma_star,
-    stated,
     trace,
     trim,
+    without_star,
 )
-from valleyscope.plotting.style import COLOURS, log_spread, new_figure, spread
+from valleyscope.plotting.style import COLOURS, new_figure, spread
 
-TERMS = {
-    "value": {"color": "k", "label": r"value $a^2$"},
-    "slope": {"color": COLOURS[0], "label": r"slope $\sigma^2\|c\|^2$"},
-    "curvature": {
-        "color": COLOURS[1],
-        "label": r"curvature $\frac{\sigma^4}{4}(2\,\mathrm{Tr}B^2+(\mathrm{Tr}B)^2)$",
-    },
-    "cross": {"color": COLOURS[7], "label": r"|cross| $|a\sigma^2\,\mathrm{Tr}B|$", "ls": "--"},
+STYLES = {
+    "value": {"color": "k"},
+    "slope": {"color": COLOURS[0]},
+    "curvature": {"color": COLOURS[1]},
+    "cross": {"color": COLOURS[7], "ls": "--"},
+}
+LABELS = {
+    "value": r"value $a^2$",
+    "slope": r"slope $\sigma^2\|c\|^2$",
+    "curvature": r"curvature $\frac{\sigma^4}{4}(2\,\mathrm{Tr}B^2+(\mathrm{Tr}B)^2)$",
+    "cross": r"|cross| $|a\sigma^2\,\mathrm{Tr}B|$",
 }
 
 
@@ -38,26 +48,27 @@ def draw(terms: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
     sigma = middle(terms["sigma"])
     columns = [(regime, probe) for regime in regimes_of(terms) for probe in probes_of(terms)]
     dims = terms.groupby("probe")["dim"].first()
-    stars = {(regime, probe): sigma_star(validity, regime, dims[probe]) for regime, probe in columns}
+    stars = {
+        (regime, probe): sigma_star(validity, MEASURED_AT[regime], dims[probe]) for regime, probe in columns
+    }
     figure, axes = new_figure(4.4, rows=2, columns=len(columns), squeeze=False, sharey="row")
     for (top, bottom), (regime, probe) in zip(axes.T, columns, strict=True):
         rows = terms[(terms["regime"] == regime) & (terms["probe"] == probe)]
         _draw_terms(top, rows[np.isclose(rows["sigma"], sigma)], "k")
         k_axis(top, rows["k"])
-        mark = "" if sigma <= stars[regime, probe] else r" $>\ \sigma^*$"
+        top.set_yscale("log")
+        mark = "" if sigma <= holds_up_to(stars[regime, probe]) else r" $>\ \sigma^*$"
         top.set_title(f"{regime.capitalize()}\n{probe}, $\\sigma$ = {sigma:g}{mark}")
         _draw_terms(bottom, rows[rows["k"] == rows["k"].max()], "sigma")
         bottom.set(xscale="log", yscale="log", xlabel=r"$\sigma$")
         bottom.set_title(f"{probe}, k = {rows['k'].max()}")
-    for row in axes:
-        trim(list(row))
-    for panel, (regime, probe) in zip(axes[1], columns, strict=True):
-        _mark_star(panel, stars[regime, probe])
+    cut = trim(list(axes[0])) | trim(list(axes[1]))
+    for panel, column in zip(axes[1], columns, strict=True):
+        mark_sigma_star(panel, {"": stars[column]})
     for panel in axes[:, 0]:
         panel.set_ylabel(r"term of $\Delta_2$ (nats$^2$)")
-    handles = [Line2D([], [], **style) for style in TERMS.values()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
-    return figure, _caption(terms, columns, sigma)
+    legend_above(figure, {LABELS[name]: style for name, style in STYLES.items()})
+    return figure, _caption(terms, stars, sigma, cut)
 
 
 def probes_of(terms: pd.DataFrame) -> list[str]:
@@ -67,15 +78,8 @@ def probes_of(terms: pd.DataFrame) -> list[str]:
 
 def _draw_terms(panel: plt.Axes, rows: pd.DataFrame, x: str) -> None:
     rows = rows.assign(cross=rows["cross"].abs())
-    for name, style in TERMS.items():
+    for name, style in STYLES.items():
         trace(panel, rows, x, name, marker="o", ms=2.5, lw=1, **style)
-
-
-def _mark_star(panel: plt.Axes, star: float) -> None:
-    if np.isfinite(star):
-        panel.axvline(star, color="0.4", ls=":", lw=1)
-        above = {"xycoords": panel.get_xaxis_transform(), "textcoords": "offset points", "va": "bottom"}
-        panel.annotate(r"$\sigma^*$", (star, 0), (-2, 2), ha="right", size=7, **above)
 
 
 def takeover(rows: pd.DataFrame, upper: str, lower: str) -> float:
@@ -107,7 +111,7 @@ def _above(rows: pd.DataFrame, upper: str, lower: str) -> str:
     if (by_seed == 0).all():
         return f"{verb} at every σ"
     if len(crossed) == len(by_seed):
-        return f"{verb} above σ = {stated(crossed, _log_two)}"
+        return f"{verb} above σ = {quoted(crossed, digits=2)}"
     each = ", ".join(f"{sigma:.2g}" for sigma in crossed) or "none inside the grid"
     never, always = int(np.isinf(by_seed).sum()), int((by_seed == 0).sum())
     return f"{verb} by seed above σ = {each} (at no σ in {never} seeds, at every σ in {always})"
@@ -115,7 +119,7 @@ def _above(rows: pd.DataFrame, upper: str, lower: str) -> str:
 
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Size of each term over the sum of the four sizes, a row a seed."""
-    sizes = rows.set_index("seed")[list(TERMS)].abs()
+    sizes = rows.set_index("seed")[TERMS].abs()
     return sizes.div(sizes.sum(axis=1), axis=0).dropna()
 
 
@@ -127,26 +131,19 @@ def _sentence(terms: pd.DataFrame, regime: str, probe: str, sigma: float) -> str
     largest = share.mean().idxmax() if len(share) else "value"
     pairs = [("slope", "value"), ("curvature", "value"), ("curvature", "slope")]
     return (
-        f"{NAMES[regime]}, {probe}, k = {rows['k'].max()}: {largest} holds all but {stated(1 - share[largest], _two)} at "
+        f"{REGIMES[regime].capitalize()}, {probe}, k = {rows['k'].max()}: {largest} holds all but {quoted(1 - share[largest], spread, 2)} at "
         f"σ = {sigma:g}; {', '.join(_above(rows, *pair) for pair in pairs)}."
     )
 
 
-def _two(values: pd.Series) -> str:
-    return spread(values, 2)
-
-
-def _log_two(values: pd.Series) -> str:
-    return log_spread(values, 2)
-
-
-def _caption(terms: pd.DataFrame, columns: list, sigma: float) -> str:
-    sentences = [_sentence(terms, *column, sigma) for column in columns]
+def _caption(terms: pd.DataFrame, stars: dict, sigma: float, cut: bool) -> str:
+    sentences = [_sentence(terms, *column, sigma) for column in stars]
+    missing = without_star({f"{probe} ({regime})": star for (regime, probe), star in stars.items()})
     low, high = terms["sigma"].min(), terms["sigma"].max()
     return (
         f'{" ".join(sentences)} "All but" is of the sum of the four sizes; "at no" or "every σ" is of the grid, '
         f"{low:g} to {high:g}; crossings are interpolated in logarithms within a seed. Closed form of the expected next "
         "sample (means over held-out candidates; the cross term has a sign and is drawn by its size). σ*, dotted and "
-        'in titles: limit of the quadratic model (increment, float64). Geometric means ("all but": means) and 95 % '
-        f"t-intervals over {terms['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        f"in titles: limit of the quadratic model (increment, float64). {missing}{CUT * cut}Geometric means "
+        f'("all but": means) and {intervals_over(terms)}'
     )

@@ -1,29 +1,31 @@
 """How much of the slope and of the spread subspaces hold, and what Lemma 5 assumes about the top one."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.expansion import at_largest_k, over_seeds, positive, sigma_star
-from valleyscope.plotting.style import (
-    COLOURS,
-    geometric_mean,
-    interval,
-    log_interval,
-    new_figure,
-    spread,
+from valleyscope.plotting.landscape import (
+    BARS,
+    GEOMETRIC,
+    WEIGHTS,
+    at_largest_k,
+    grid_axis,
+    holds_up_to,
+    intervals_over,
+    positive,
+    quoted,
+    sigma_star,
+    without_star,
 )
+from valleyscope.plotting.style import COLOURS, interval, log_interval, new_figure, spread
 
 SUBSPACES = dict(zip(["top", "bottom", "random", "gradients", "increment"], COLOURS, strict=False))
-WEIGHTS = dict(zip(["trained", "minimisers"], COLOURS, strict=False))
 ASSUMED = {  # by Lemma 5, and the value it asks for
     "nonnegative": "$B_{ii} \\geq 0$\n(asks 1)",
     "rank_correlation": "rank corr.\n(asks 1)",
     "off_diagonal": "off-diag.\n(asks 0)",
 }
-BARS = {"err_style": "bars", "err_kws": {"capsize": 2}}
 
 
 def draw(
@@ -33,13 +35,13 @@ def draw(
     subspaces, validity = at_largest_k(subspaces), at_largest_k(validity)
     kinds = [kind for kind in WEIGHTS if kind in set(subspaces["weights"])]
     figure, axes = new_figure(1.9 * (len(kinds) + 1), len(kinds) + 1, 3)
-    stars = {kind: _star(validity, kind) for kind in kinds}
+    stars = {kind: sigma_star(validity, kind, validity["dim"].max()) for kind in kinds}
     for kind, row in zip(kinds, axes, strict=False):
-        rows = subspaces.query("weights == @kind")
+        rows, limit = subspaces.query("weights == @kind"), holds_up_to(stars[kind])
         _draw_share(row[0], once(rows))
         row[0].set_title(f"{kind}, k = {rows['k'].iloc[0]}")
-        for panel, sigma in zip(row[1:], two_sigmas(rows["sigma"], stars[kind]), strict=True):
-            _draw_spread(panel, rows[rows["sigma"] == sigma], above=sigma > stars[kind])
+        for panel, sigma in zip(row[1:], two_sigmas(rows["sigma"], limit), strict=True):
+            _draw_spread(panel, rows[rows["sigma"] == sigma], above=not sigma <= limit)
     better = better_than_top(at_largest_k(index_sets))
     _draw_index_sets(axes[-1][0], better)
     _draw_assumptions(axes[-1][1], at_largest_k(lemma5))
@@ -49,12 +51,6 @@ def draw(
     for row in axes[:-1]:
         row[0].get_legend().remove()
     return figure, _caption(once(subspaces), better, at_largest_k(lemma5), stars)
-
-
-def _star(validity: pd.DataFrame, weights: str) -> float:
-    """σ* in full space, geometric mean over seeds; NaN where there is none."""
-    star = sigma_star(validity, validity["dim"].max(), weights).dropna()
-    return geometric_mean(star) if len(star) else np.nan
 
 
 def two_sigmas(sigmas: pd.Series, star: float) -> tuple[float, float]:
@@ -80,16 +76,10 @@ def better_than_top(index_sets: pd.DataFrame) -> pd.DataFrame:
 def _log_lines(panel: plt.Axes, rows: pd.DataFrame, y: str, **options) -> None:
     sns.lineplot(
         positive(rows, y), x="dim", y=y, hue="subspace", palette=SUBSPACES, hue_order=SUBSPACES, marker="o",
-        markersize=3.5, estimator=geometric_mean, errorbar=log_interval, ax=panel, **BARS, **options,
+        markersize=3.5, ax=panel, **GEOMETRIC, **BARS, **options,
     )  # fmt: skip
-    panel.set(xscale="log", yscale="log")
-    _ticks(panel, rows["dim"])
-
-
-def _ticks(panel: plt.Axes, dims: pd.Series) -> None:
-    dims = sorted(dims.unique())
-    panel.set_xticks(dims, [str(dim) for dim in dims])
-    panel.set_xlabel("D")
+    grid_axis(panel, rows["dim"], "D")
+    panel.set_yscale("log")
     panel.minorticks_off()
 
 
@@ -111,8 +101,8 @@ def _draw_index_sets(panel: plt.Axes, better: pd.DataFrame) -> None:
         better, x="dim", y="share", hue="weights", palette=WEIGHTS, marker="o", markersize=3.5, errorbar=interval,
         hue_order=[kind for kind in WEIGHTS if kind in set(better["weights"])], ax=panel, **BARS,
     )  # fmt: skip
-    panel.set(xscale="log", ylim=(-0.05, 1.05), ylabel="random sets above top-D\n(share)")
-    _ticks(panel, better["dim"])
+    panel.set(ylim=(-0.05, 1.05), ylabel="random sets above top-D\n(share)")
+    grid_axis(panel, better["dim"], "D")
     sns.move_legend(panel, "lower center", bbox_to_anchor=(0.5, 1), ncols=2, title=None)
 
 
@@ -130,25 +120,25 @@ def _draw_assumptions(panel: plt.Axes, lemma5: pd.DataFrame) -> None:
 
 
 def _caption(
-    shares: pd.DataFrame, better: pd.DataFrame, lemma5: pd.DataFrame, stars: dict[str, float]
+    shares: pd.DataFrame, better: pd.DataFrame, lemma5: pd.DataFrame, stars: dict[str, pd.Series]
 ) -> str:
     largest = shares[shares["dim"] == shares["dim"].max()]
     found = " ".join(_found(rows, kind) for kind, rows in largest.groupby("weights", sort=False))
     sets = better[better["dim"] == better["dim"].max()].groupby("weights", sort=False)
-    beaten = "; ".join(f"{spread(rows['share'], 2)} ({kind})" for kind, rows in sets)
+    beaten = "; ".join(f"{quoted(rows['share'], spread, 2)} ({kind})" for kind, rows in sets)
     assumed = "; ".join(
-        f"{kind}: B_ii ≥ 0 for {spread(rows['nonnegative'], 2)} of the known eigenvectors, rank correlation with the "
-        f"eigenvalue {spread(rows['rank_correlation'].dropna(), 2)}, off-diagonal part {spread(rows['off_diagonal'], 2)}"
+        f"{kind}: B_ii ≥ 0 for {quoted(rows['nonnegative'], spread, 2)} of the known eigenvectors, rank correlation with the "
+        f"eigenvalue {quoted(rows['rank_correlation'], spread, 2)}, off-diagonal part {quoted(rows['off_diagonal'], spread, 2)}"
         for kind, rows in lemma5.groupby("weights", sort=False)
     )
-    limits = "; ".join(f"{star:.2g} ({kind})" for kind, star in stars.items())
+    limits = "; ".join(f"{quoted(star, digits=2, nothing='none')} ({kind})" for kind, star in stars.items())
     return (
         f"{found} Of random index sets of D = {better['dim'].max()} known eigenvectors the share whose quadratic term "
         f"exceeds that of the top-D is {beaten}. Lemma 5 asks for 1, 1 and 0; {assumed}. The increment's own subspace "
         "holds Δg by construction, so its share of the slope is 1. Spread ratio: quadratic model, subspace over full "
-        f"space; dashed: σ above σ* of full space in float64, {limits}. N = "
-        f"{round(largest['dim'].iloc[0] / largest['chance'].iloc[0])}. Geometric means (bottom: means) and 95 % "
-        f"t-intervals over {shares['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        f"space; dashed: σ above σ* of full space in float64, {limits}. {without_star(stars)}N = "
+        f"{round(largest['dim'].iloc[0] / largest['chance'].iloc[0])}. Geometric means (bottom: means) and "
+        f"{intervals_over(shares)}"
     )
 
 
@@ -162,9 +152,9 @@ def _found(rows: pd.DataFrame, kind: str) -> str:
         if len(ratio) > 1:
             low, high = log_interval(ratio)
             side = "more is held by" if low > 1 else "less by" if high < 1 else "not told apart from it:"
-            sides[side].append(f"{name} ({over_seeds(ratio)} times)")
+            sides[side].append(f"{name} ({quoted(ratio, digits=2)} times)")
     compared = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     return (
         f"{kind.capitalize()}, k = {rows['k'].iloc[0]}, D = {rows['dim'].iloc[0]}: the top eigenspace holds "
-        f"{over_seeds(top)} of the squared slope, {over_seeds(top / chance, 3)} times chance. {compared.capitalize()}."
+        f"{quoted(top, digits=2)} of the squared slope, {quoted(top / chance)} times chance. {compared.capitalize()}."
     )

@@ -4,14 +4,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from valleyscope.intervals import student_interval
-from valleyscope.plotting.expansion import at_largest_k
-from valleyscope.plotting.style import COLOURS, interval, new_figure, spread
+from valleyscope.plotting.landscape import (
+    WEIGHTS,
+    at_largest_k,
+    grid_axis,
+    intervals_over,
+    legend_above,
+    nearest,
+)
+from valleyscope.plotting.style import interval, new_figure, spread
 
 PUBLISHED = {"dim": 10, "sigma": 1e-3}  # Fig. 5 of the paper
-WEIGHTS = dict(zip(["trained", "minimisers"], COLOURS, strict=False))
 LINES = [
     {"ls": "-", "marker": "o", "ms": 3.5, "lw": 1, "capsize": 2},
     {"ls": "--", "marker": "s", "ms": 3.5, "lw": 1, "capsize": 2, "mfc": "w"},
@@ -35,12 +40,6 @@ def draw(estimators: pd.DataFrame) -> tuple[Figure, str]:
     middle.set(ylabel=r"mean of $\delta^2 - q^2$, relative")
     _draw_legend(figure, list(rows["weights"].unique()))
     return figure, _caption(cell, large, dim)
-
-
-def nearest(values: pd.Series, wanted: float) -> float:
-    """The value of the grid nearest to the wanted one, by ratio."""
-    grid = np.sort(values.unique())
-    return grid[np.abs(np.log(grid / wanted)).argmin()]
 
 
 def relative(rows: pd.DataFrame) -> pd.DataFrame:
@@ -67,21 +66,18 @@ def _draw_lines(panel: plt.Axes, rows: pd.DataFrame, columns: list[str]) -> None
             errors = [mean - low, high - mean]
             panel.errorbar(mean.index * next(shifts), mean, errors, color=WEIGHTS[weights], **style)
     panel.axhline(0, color="k", lw=0.7)
-    samples = sorted(rows["samples"].unique())
-    panel.set(xscale="log", xlabel="S (draws)")
-    panel.set_xticks(samples, [str(s) for s in samples])
-    panel.minorticks_off()
+    grid_axis(panel, rows["samples"], "S (draws)")
     panel.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
 
 
 def _draw_legend(figure: Figure, kinds: list[str]) -> None:
-    handles = [Line2D([], [], color=WEIGHTS[kind], label=kind) for kind in kinds]
+    entries = {kind: {"color": WEIGHTS[kind]} for kind in kinds}
     meanings = ("left: direct; else: over Var $q$", "left: quadratic; else: over closed form $-\\,a^2$")
     for style, label in zip(LINES, meanings, strict=True):
-        handles.append(
-            Line2D([], [], color="0.3", label=label, **{k: v for k, v in style.items() if k != "capsize"})
-        )
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        entries[label] = {"color": "0.3"} | {
+            name: value for name, value in style.items() if name != "capsize"
+        }
+    legend_above(figure, entries)
 
 
 def _fit_to(panel: plt.Axes, rows: pd.DataFrame) -> None:
@@ -114,8 +110,7 @@ def _caption(cell: pd.DataFrame, large: pd.DataFrame, dim: int) -> str:
         f"relative to it, {found}. With a² taken out, the mean of δ² − q² over the same draws is, over Var q, "
         f"{beyond_a}. Left: both estimators share their draws, and those at one S hold those at a smaller S. Dashed, "
         f"middle and right: the same difference over the closed form less a², which is 0 or negative in {len(negative)} "
-        f"of {len(last)} runs (middle) and where it is near 0 leaves the panel. Means and 95 % t-intervals over "
-        f"{cell['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        f"of {len(last)} runs (middle) and where it is near 0 leaves the panel. Means and {intervals_over(cell)}"
     )
 
 

@@ -3,19 +3,35 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from valleyscope.intervals import student_interval
-from valleyscope.plotting.style import COLOURS, geometric_mean, log_interval, new_figure, spread
+from valleyscope.plotting.landscape import (
+    CUT,
+    FULL,
+    MEASURED_AT,
+    NEXT,
+    REGIMES,
+    holds_up_to,
+    intervals_over,
+    k_axis,
+    legend_above,
+    middle,
+    nearest,
+    probe_colours,
+    probe_names,
+    quoted,
+    regimes_of,
+    sigma_star,
+    trace,
+    trim,
+    widths,
+    without_star,
+)
+from valleyscope.plotting.style import COLOURS, geometric_mean, new_figure
 
-WEIGHTS = {"trajectory": "trained", "minimisers": "minimisers"}  # regime: where its σ* was measured
 CONTROLS = {"random": COLOURS[3], "trained": COLOURS[1]}
-NEXT = {"expected": {"ls": "-"}, "single": {"ls": "--", "lw": 0.9}}
-NAMES = {"trajectory": "On the trajectory", "minimisers": "At minimisers"}
-FULL = "full space"
 
 
 def draw(
@@ -25,10 +41,14 @@ def draw(
     criteria = criteria.assign(probe=probe_names(criteria), scaled=_scaled(criteria))
     sigma = middle(criteria.loc[criteria["criterion"] == "delta2", "sigma"])
     controls = _controls(fixed_weights, sigma)
-    regimes = regimes_of(criteria)
-    beyond = {regime: probes_beyond(criteria, validity, regime, sigma) for regime in regimes}
-    figure, axes = new_figure(2 * len(regimes) + 0.7, rows=len(regimes), columns=3, squeeze=False)
-    for row, regime in zip(axes, regimes, strict=True):
+    stars = stars_of(criteria, validity)
+    # Where σ* is below `sigma` or not known, the closed form is not known to hold.
+    beyond = {regime: [] for regime in regimes_of(criteria)}
+    for (regime, probe), star in stars.items():
+        beyond[regime] += [probe] * (not sigma <= holds_up_to(star))
+    figure, axes = new_figure(2 * len(beyond) + 0.7, rows=len(beyond), columns=3, squeeze=False)
+    cut = False
+    for row, regime in zip(axes, beyond, strict=True):
         rows = criteria[criteria["regime"] == regime]
         squared = rows[np.isclose(rows["sigma"], sigma) & (rows["criterion"] != "delta1")]
         _draw_first(row[0], rows.query("criterion == 'delta1'"))
@@ -37,86 +57,25 @@ def draw(
         labels = [r"$\Delta_1$ (nats)", r"$\Delta_2$ (nats$^2$)", r"$(k+1)^2\,\Delta_2$ (nats$^2$)"]
         for panel, label in zip(row, labels, strict=True):
             panel.set_ylabel(label)
-            trim([panel])
-        row[0].set_title(f"{regime.capitalize()}")
+            cut |= trim([panel])
+        row[0].set_title(regime.capitalize())
         row[1].set_title(rf"$\sigma$ = {sigma:g}")
         row[2].set_title(rf"$\sigma$ = {sigma:g}, flat: rate $k^{{-2}}$")
     _legend(figure, probe_colours(criteria), any(beyond.values()))
-    return figure, _caption(slopes, criteria, controls, sigma, beyond)
+    clauses = _beyond_sentence(beyond) + without_star({f"{p} ({r})": star for (r, p), star in stars.items()})
+    return figure, _caption(slopes, criteria, controls, sigma, list(beyond), clauses + CUT * cut)
 
 
-def regimes_of(table: pd.DataFrame) -> list[str]:
-    """Those in the table, in the order of WEIGHTS."""
-    return [regime for regime in WEIGHTS if (table["regime"] == regime).any()]
-
-
-def probe_names(table: pd.DataFrame) -> np.ndarray:
-    """ "D = 4" for a subspace, "full space" otherwise."""
-    return np.where(table["criterion"] == "delta2_D", "D = " + table["dim"].astype(str), FULL)
-
-
-def probe_colours(table: pd.DataFrame) -> dict[str, tuple | str]:
-    """Full space (first, so below) in black, D in an ordered palette."""
-    dims = sorted(table.loc[table["criterion"] == "delta2_D", "dim"].unique())
-    palette = sns.color_palette("viridis", len(dims))
-    return {FULL: "k"} | {f"D = {dim}": colour for dim, colour in zip(dims, palette, strict=True)}
-
-
-def widths(probes: dict) -> dict[str, float]:
-    """Line widths, the first widest: lines that lie on each other stay visible."""
-    return dict(zip(probes, np.linspace(4, 1, len(probes)), strict=True))
-
-
-def middle(values: pd.Series) -> float:
-    """The middle value of a grid."""
-    grid = sorted(values.dropna().unique())
-    return grid[len(grid) // 2]
-
-
-def sigma_star(validity: pd.DataFrame, regime: str, dim: int) -> float:
-    """Geometric mean over seeds of the increment's σ* in float64; NaN if there is none."""
-    rows = validity.query("quantity == 'increment' and precision == 'float64' and dim == @dim")
-    found = rows.loc[rows["weights"] == WEIGHTS[regime], "sigma_star"].dropna()
-    return geometric_mean(found) if len(found) else np.nan
-
-
-def probes_beyond(table: pd.DataFrame, validity: pd.DataFrame, regime: str, sigma: float) -> list[str]:
-    """Probes whose σ* is below `sigma` or was not found: there the closed form is not known to hold."""
-    pairs = table.query("criterion != 'delta1'")[["probe", "dim"]].drop_duplicates().sort_values("dim")
-    return [p.probe for p in pairs.itertuples() if not sigma <= sigma_star(validity, regime, p.dim)]
-
-
-def trace(panel: plt.Axes, rows: pd.DataFrame, x: str, y: str, **style) -> None:
-    """Geometric mean over seeds with its 95 % interval as a band, where positive."""
-    groups = rows[rows[y] > 0].groupby(x)[y]
-    mean = groups.agg(geometric_mean)
-    band = np.array([log_interval(values) for _, values in groups]).reshape(-1, 2)
-    (line,) = panel.plot(mean.index, mean, **style)
-    panel.fill_between(mean.index, *band.T, color=line.get_color(), alpha=0.1, lw=0)
-
-
-def k_axis(panel: plt.Axes, k: pd.Series) -> None:
-    """Logarithmic, ticks at up to four k of the grid."""
-    grid = sorted(k.unique())
-    shown = grid[:: -(-len(grid) // 4)]
-    panel.set(xscale="log", yscale="log", xlabel="k (sequences)")
-    panel.set_xticks(shown, [str(value) for value in shown])
-    panel.xaxis.minorticks_off()
-
-
-def trim(panels: list[plt.Axes], beyond: float = 30) -> None:
-    """Cut intervals further than this factor from the lines of `panels`: two seeds give huge ones."""
-    drawn = np.concatenate([line.get_ydata() for panel in panels for line in panel.lines])
-    drawn = drawn[drawn > 0]
-    if len(drawn):
-        low, high = panels[0].get_ylim()
-        panels[0].set_ylim(max(low, drawn.min() / beyond), min(high, drawn.max() * beyond))
-
-
-def stated(values: pd.Series, write=spread) -> str:
-    """Mean and interval over seeds as `write` puts them, of what was measured."""
-    values = values[np.isfinite(values)]
-    return write(values) if len(values) > 1 else "not measured in two seeds"
+def stars_of(table: pd.DataFrame, validity: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+    """σ* by seed of each (regime, probe), small D first."""
+    probes = (
+        table.query("criterion != 'delta1'").sort_values("dim").groupby("probe", sort=False)["dim"].first()
+    )
+    return {
+        (regime, probe): sigma_star(validity, MEASURED_AT[regime], dim)
+        for regime in regimes_of(table)
+        for probe, dim in probes.items()
+    }
 
 
 def _scaled(table: pd.DataFrame) -> pd.Series:
@@ -127,12 +86,12 @@ def _scaled(table: pd.DataFrame) -> pd.Series:
 def _controls(fixed_weights: pd.DataFrame, sigma: float) -> pd.DataFrame:
     """(k+1)² Δ₂ of the control at the σ of its grid nearest to `sigma`."""
     rows = fixed_weights.query("criterion == 'delta2'")
-    ratio = np.log(rows["sigma"] / sigma).abs()
-    return rows[np.isclose(ratio, ratio.min())].assign(scaled=_scaled)
+    return rows[rows["sigma"] == nearest(rows["sigma"], sigma)].assign(scaled=_scaled)
 
 
 def _draw_first(panel: plt.Axes, rows: pd.DataFrame) -> None:
     k_axis(panel, rows["k"])
+    panel.set_yscale("log")
     for name, style in NEXT.items():
         trace(panel, rows[rows["next"] == name], "k", "estimate", color="k", **style)
     _guide(panel, rows, -1)
@@ -142,6 +101,7 @@ def _draw_squared(panel: plt.Axes, rows: pd.DataFrame, beyond: list[str]) -> Non
     """Closed forms as lines, direct Monte Carlo (expected) as open markers."""
     closed, direct = rows.query("estimator == 'gaussian_moment'"), rows.query("estimator == 'direct'")
     k_axis(panel, rows["k"])
+    panel.set_yscale("log")
     _draw_probes(panel, closed.query("next == 'expected'"), "estimate", beyond)
     single = closed.query("next == 'single' and criterion == 'delta2'")
     trace(panel, single, "k", "estimate", color="k", **NEXT["single"])
@@ -161,6 +121,7 @@ def _draw_scaled(panel: plt.Axes, rows: pd.DataFrame, controls: pd.DataFrame, be
         fixed = controls[(controls["weights"] == weights) & (controls["next"] == "expected")]
         trace(panel, fixed, "k", "scaled", color=colour, marker="s", ms=2.5, lw=0.8)
     k_axis(panel, rows["k"])
+    panel.set_yscale("log")
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
@@ -183,12 +144,7 @@ def _guide(panel: plt.Axes, rows: pd.DataFrame, power: int) -> None:
     line = 0.3 * geometric_mean(first) * ((k + 1) / (k[0] + 1)) ** power
     panel.plot(k, line, color="0.6", lw=0.7)
     panel.annotate(
-        f"$k^{{{power}}}$",
-        (k[-1], line[-1]),
-        (3, -3),
-        textcoords="offset points",
-        color="0.4",
-        size=7,
+        f"$k^{{{power}}}$", (k[-1], line[-1]), (3, -3), textcoords="offset points", color="0.4", size=7
     )
 
 
@@ -201,8 +157,7 @@ def _legend(figure: Figure, colours: dict, any_beyond: bool) -> None:
         entries[f"fixed weights, {name}"] = {"color": colour, "marker": "s", "ms": 2.5, "lw": 0.8}
     if any_beyond:
         entries[r"$\sigma > \sigma^*$"] = grey | {"ls": ":"}
-    handles = [Line2D([], [], label=name, **style) for name, style in entries.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5)
+    legend_above(figure, entries, columns=5)
 
 
 def _gamma(slopes: pd.DataFrame, regime: str, next_: str, probe: str | None, sigma: float) -> pd.Series:
@@ -210,20 +165,21 @@ def _gamma(slopes: pd.DataFrame, regime: str, next_: str, probe: str | None, sig
     squared = np.isclose(slopes["sigma"], sigma) & slopes["criterion"].isin(["delta2", "delta2_D"])
     kind = squared & (probe_names(slopes) == probe) if probe else slopes["criterion"] == "delta1"
     rows = slopes[kind & (slopes["regime"] == regime) & (slopes["next"] == next_)]
-    if regime in WEIGHTS:
+    if regime in REGIMES:
         rows = rows[rows["estimator"].isin(["gaussian_moment", "exact"])]
     return rows["slope"]
 
 
-def _hundredths(values: pd.Series) -> str:
+def _fixed(values: pd.Series, digits: int) -> str:
+    """ "mean [low, high]" with as many digits after the point."""
     mean, low, high = student_interval(values)
-    return f"{mean:z.2f} [{low:z.2f}, {high:z.2f}]"
+    return f"{mean:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def _both(slopes: pd.DataFrame, regime: str, probe: str | None, sigma: float) -> str:
     """γ of the single and of the expected next sample."""
     one, mean = (
-        stated(_gamma(slopes, regime, name, probe, sigma), _hundredths) for name in ("single", "expected")
+        quoted(_gamma(slopes, regime, name, probe, sigma), _fixed, 2) for name in ("single", "expected")
     )
     return f"{one} and {mean}"
 
@@ -240,26 +196,30 @@ def _rate(values: pd.Series) -> str:
 
 
 def _caption(
-    slopes: pd.DataFrame, criteria: pd.DataFrame, controls: pd.DataFrame, sigma: float, beyond: dict
+    slopes: pd.DataFrame,
+    criteria: pd.DataFrame,
+    controls: pd.DataFrame,
+    sigma: float,
+    regimes: list,
+    clauses: str,
 ) -> str:
-    regime, largest = next(iter(beyond)), list(probe_colours(criteria))[-1]
+    largest = list(probe_colours(criteria))[-1]
     at = controls["sigma"].iloc[0]
     probes = (FULL, largest)
-    gammas = [f"{name}, {p}: {_both(slopes, name, p, sigma)}" for name in beyond for p in probes]
+    gammas = [f"{name}, {p}: {_both(slopes, name, p, sigma)}" for name in regimes for p in probes]
     fixed = [f"{name}: {_both(slopes, name, FULL, at)}" for name in CONTROLS]
-    first = [f"{name}: {_both(slopes, name, None, 0)}" for name in beyond]
-    main = _gamma(slopes, regime, "expected", FULL, sigma)
+    first = [f"{name}: {_both(slopes, name, None, 0)}" for name in regimes]
+    main = _gamma(slopes, regimes[0], "expected", FULL, sigma)
     lost = int((criteria["estimate"] <= 0)[criteria["estimator"] == "gaussian_moment"].sum())
     return (
-        f"{NAMES[regime]} Δ₂ of the expected next sample (full space, σ = {sigma:g}) decays {_rate(main)}: γ = "
-        f"{stated(main, _hundredths)}, the slope of log (k+1)²Δ₂ on log (k+1); 0 is the claimed rate, below 0 is faster. "
+        f"{REGIMES[regimes[0]].capitalize()} Δ₂ of the expected next sample (full space, σ = {sigma:g}) decays {_rate(main)}: γ = "
+        f"{quoted(main, _fixed, 2)}, the slope of log (k+1)²Δ₂ on log (k+1); 0 is the claimed rate, below 0 is faster. "
         f"γ of the single and of the expected next sample, {'; '.join(gammas)}. Fixed weights, flat by algebra once L_k "
         f"has settled, {'; '.join(fixed)}. Of log (k+1)Δ₁ (0 is k⁻¹), {'; '.join(first)}. Solid: expected (mean over "
         "held-out candidates), dashed: single (Δ₁ and full space). Lines: closed forms; circles: direct Monte Carlo, "
         f"expected; squares: fixed weights, direct Monte Carlo in full space, expected, σ = {at:g}; grey: claimed rates. "
-        f"{_beyond_sentence(beyond)}{f'{lost} estimates not above 0 are left out. ' if lost else ''}Geometric means (γ: "
-        f"means) and 95 % t-intervals over {criteria['seed'].nunique()} seeds of weights and data order; brackets hold "
-        "intervals."
+        f"{clauses}{f'{lost} estimates not above 0 are left out. ' if lost else ''}Geometric means (γ: means) and "
+        f"{intervals_over(criteria)}"
     )
 
 
@@ -267,4 +227,4 @@ def _beyond_sentence(beyond: dict[str, list[str]]) -> str:
     named = [f"{probe} ({name})" for name, probes in beyond.items() for probe in probes]
     if not named:
         return "No line lies above its σ*, the quadratic model's limit. "
-    return f"Dotted: σ is above σ*, the quadratic model's limit, or none was found: {', '.join(named)}. "
+    return f"Dotted: σ is above σ*, the quadratic model's limit, or σ* is not known in every seed: {', '.join(named)}. "

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.spectrum import quoted
+from valleyscope.plotting.landscape import intervals_over, quoted
 from valleyscope.plotting.style import COLOURS, geometric_mean, log_interval, new_figure
 
 REFERENCE = "Lanczos"
@@ -100,8 +100,8 @@ def _caption(table: pd.DataFrame, k: int, count: int) -> str:
         "seed that residual is the larger of the two best ones, and of each solver the cheapest setting that reaches it "
         f"counts. Each solver at its best setting (in parentheses), worst residual: {'; '.join(bests)}. Numbers beside the markers are settings: tolerances, "
         f"for the published procedure steps a pair. Leading {count} eigenpairs of H^(k) at trained weights, k = {k}. "
-        "Small points are seeds, large ones geometric means with 95 % t-intervals (of the logarithm) over "
-        f"{table['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        "Small points are seeds, large ones geometric means with "
+        f"{intervals_over(table)}"
     )
 
 

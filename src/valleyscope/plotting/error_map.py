@@ -7,8 +7,14 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.convergence import nearest
-from valleyscope.plotting.expansion import at_largest_k, sigma_star
+from valleyscope.plotting.landscape import (
+    at_largest_k,
+    holds_up_to,
+    nearest,
+    quoted,
+    sigma_star,
+    without_star,
+)
 from valleyscope.plotting.style import COLOURS, geometric_mean, new_figure, spread
 
 DRAWS = 24  # Fig. 6 of the paper
@@ -24,7 +30,8 @@ def draw(estimators: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]
     norm = LogNorm(seen.min(), max(seen.max(), seen.min() * 10))
     height = 1.4 + 0.24 * len(next(iter(maps.values())))
     figure, axes = new_figure(min(height, 6.5), columns=3, sharey=True)
-    stars = _stars(at_largest_k(validity), rows["dim"].unique())
+    validity = at_largest_k(validity)
+    stars = {dim: sigma_star(validity, "trained", dim) for dim in sorted(rows["dim"].unique())}
     for panel, (name, table) in zip(axes, maps.items(), strict=True):
         _draw_map(panel, table, norm, stars)
         panel.set_title(name)
@@ -56,21 +63,15 @@ def relative_errors(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _stars(validity: pd.DataFrame, dims) -> dict[int, float]:
-    """Geometric mean of σ* over seeds, for each D that has one."""
-    values = {dim: sigma_star(validity, dim).dropna() for dim in dims}
-    return {dim: geometric_mean(star) for dim, star in values.items() if len(star)}
-
-
-def _draw_map(panel: plt.Axes, table: pd.DataFrame, norm: LogNorm, stars: dict[int, float]) -> None:
+def _draw_map(panel: plt.Axes, table: pd.DataFrame, norm: LogNorm, stars: dict[int, pd.Series]) -> None:
     labels = table.map(lambda value: f"{value:.2g}".replace("e-0", "e-").replace("e+0", "e"))
     sns.heatmap(
         table.where(table > 0), norm=norm, cmap="viridis", annot=labels, fmt="", annot_kws={"size": 5.5},
         cbar=False, ax=panel,
     )  # fmt: skip
     for column, dim in enumerate(table.columns):
-        if dim in stars:
-            edge = (table.index <= stars[dim]).sum()
+        if stars[dim].notna().any():
+            edge = (table.index <= geometric_mean(stars[dim].dropna())).sum()
             panel.plot([column, column + 1], [edge, edge], color=COLOURS[3], lw=1.8, clip_on=False)
     panel.invert_yaxis()
     panel.set(xlabel="D", ylabel="")
@@ -78,18 +79,18 @@ def _draw_map(panel: plt.Axes, table: pd.DataFrame, norm: LogNorm, stars: dict[i
     panel.set_yticks(np.arange(len(table)) + 0.5, [f"{sigma:.2g}" for sigma in table.index], rotation=0)
 
 
-def _caption(rows: pd.DataFrame, errors: dict, maps: dict, stars: dict[int, float]) -> str:
+def _caption(rows: pd.DataFrame, errors: dict, maps: dict, stars: dict[int, pd.Series]) -> str:
     published, scatter_out, a_out = (
         _cell(errors[name], table.stack().dropna()) for name, table in maps.items()
     )
     last = maps[list(maps)[-1]].stack().dropna()
-    below = last[[sigma <= stars.get(dim, 0) for sigma, dim in last.index]]
+    below = last[[sigma <= holds_up_to(stars[dim]) for sigma, dim in last.index]]
     inside = f"Where σ ≤ σ*, the right map has at most {below.max():.2g} %. " if len(below) else ""
     return (
         f"As published, the closed form is off direct Monte Carlo by {published}. On the same draws, so without their "
         f"scatter, what the model leaves out is, relative to direct, {scatter_out}. With a² taken out as well, relative "
         f"to Var q, it is {a_out}. {inside}Typical: the cell of median value. Cells: means over seeds of absolute "
-        f"values in %; thick lines: σ* (increment, float64) of each D that has one. Trained weights, k = {rows['k'].iloc[0]}. "
+        f"values in %; thick lines: σ* (increment, float64) of each D that has one. {without_star({f'D = {dim}': star for dim, star in stars.items()})}Trained weights, k = {rows['k'].iloc[0]}. "
         f"Brackets hold 95 % t-intervals over {rows['seed'].nunique()} seeds of weights and data order."
     )
 
@@ -100,6 +101,5 @@ def _cell(error: pd.DataFrame, cells: pd.Series) -> str:
     texts = []
     for (sigma, dim), where in ((order.index[-1], "worst"), (order.index[(len(order) - 1) // 2], "typical")):
         values = error.query("sigma == @sigma and dim == @dim")["error"]
-        text = spread(values, 2) if len(values) > 1 else f"{values.iloc[0]:.2g}"
-        texts.append(f"{text} % in the {where} cell (D = {dim}, σ = {sigma:.2g})")
+        texts.append(f"{quoted(values, spread, 2)} % in the {where} cell (D = {dim}, σ = {sigma:.2g})")
     return " and ".join(texts)

@@ -6,11 +6,22 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.style import COLOURS, geometric_mean, log_interval, log_spread, new_figure
+from valleyscope.plotting.landscape import (
+    GEOMETRIC,
+    PRECISIONS,
+    WEIGHTS,
+    at_largest_k,
+    intervals_over,
+    mark_sigma_star,
+    positive,
+    quoted,
+    shades,
+    sigma_star,
+)
+from valleyscope.plotting.style import log_interval, new_figure
 
-PRECISIONS = dict(zip(["float64", "float32", "bfloat16"], COLOURS, strict=False))
 QUANTITIES = {"loss": "Loss $L_k$ (as published)", "increment": r"Increment $\delta_k$"}
-GEOMETRIC = {"estimator": geometric_mean, "errorbar": log_interval, "markersize": 3}
+LINES = GEOMETRIC | {"markersize": 3}
 
 
 def draw(expansion: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
@@ -23,17 +34,15 @@ def draw(expansion: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
         length=expansion["sigma"] * np.sqrt(expansion["dim"]),
         probe=expansion["dim"].map(names),
     )
-    figure, axes = new_figure(5.2, rows=3, columns=2, sharey="row")
+    figure, axes = new_figure(4.4, rows=3, columns=2, sharey="row")
     for (quantity, title), column in zip(QUANTITIES.items(), axes.T, strict=True):
         rows = table.query("quantity == @quantity")
         shown = rows.query("weights == 'trained' and dim in @names")
-        stars = {
-            names[d].removesuffix(" space"): sigma_star(validity, dim=d, quantity=quantity) for d in names
-        }
+        stars = {names[d].removesuffix(" space"): sigma_star(validity, "trained", d, quantity) for d in names}
         for panel, y in zip(column, ["error", "ratio"], strict=False):
             sns.lineplot(
                 positive(shown, y), x="sigma", y=y, hue="precision", palette=PRECISIONS, style="probe",
-                style_order=names.values(), hue_order=PRECISIONS, ax=panel, **GEOMETRIC,
+                style_order=names.values(), hue_order=PRECISIONS, ax=panel, **LINES,
             )  # fmt: skip
             panel.set(xlabel=r"$\sigma$" if y == "ratio" else "")
             mark_sigma_star(panel, stars)
@@ -54,53 +63,12 @@ def draw(expansion: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
     return figure, _caption(expansion, validity, names)
 
 
-def at_largest_k(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows at the largest k that each kind of weights has."""
-    return table[table["k"] == table.groupby("weights")["k"].transform("max")]
-
-
-def positive(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """What a logarithmic axis can show: zero, negative and missing values go."""
-    return table[(table[column] > 0) & np.isfinite(table[column])]
-
-
-def sigma_star(
-    validity: pd.DataFrame, dim: int, weights="trained", quantity="increment", precision="float64"
-) -> pd.Series:
-    """σ* by seed, NaN where the model never holds."""
-    rows = validity.query(
-        "weights == @weights and dim == @dim and quantity == @quantity and precision == @precision"
-    )
-    return rows.set_index("seed")["sigma_star"]
-
-
-def mark_sigma_star(panel: plt.Axes, stars: dict[str, pd.Series]) -> None:
-    """A dotted line at the geometric mean of each σ*, its name beside its foot."""
-    for name, star in stars.items():
-        if star.notna().any():
-            mean = geometric_mean(star.dropna())
-            panel.axvline(mean, color="0.3", ls=":", lw=1)
-            panel.text(
-                mean, 0.03, rf" $\sigma^*$ {name}", rotation=90, size=6, ha="right",
-                transform=panel.get_xaxis_transform(),
-            )  # fmt: skip
-
-
-def over_seeds(values: pd.Series, digits: int = 2) -> str:
-    """Geometric mean and interval of the positive ones, and how many these are if not all."""
-    good = values[values > 0]
-    if good.empty:
-        return "none"
-    text = log_spread(good, digits) if len(good) > 1 else f"{good.iloc[0]:.{digits}g}"
-    return text if len(good) == len(values) else f"{text} ({len(good)} of {len(values)} seeds)"
-
-
 def _draw_collapse(panel: plt.Axes, rows: pd.DataFrame) -> None:
-    dims = sorted(rows["dim"].unique())
+    palette = shades(rows["dim"])
     sns.lineplot(
         positive(rows.query("precision == 'float64'"), "ratio"), x="length", y="ratio", hue="dim", style="weights",
-        palette=sns.color_palette("viridis", len(dims)), hue_order=dims, style_order=["trained", "minimisers"],
-        ax=panel, **GEOMETRIC,
+        palette=palette, hue_order=palette, style_order=WEIGHTS,
+        ax=panel, **LINES,
     )  # fmt: skip
     panel.set(xlabel=r"$\sigma\sqrt{\mathrm{dim}}$")
 
@@ -121,13 +89,13 @@ def _caption(expansion: pd.DataFrame, validity: pd.DataFrame, names: dict[int, s
         f"{validity['limit'].iloc[0]:g} of its signal up to σ*, in {' and '.join(names.values())}: {found}. Smallest σ within "
         f"that limit in the same spaces (trained): {floors}. Top and middle: trained weights; the model is always "
         f"that of float64. N = {max(names)}, σ from {expansion['sigma'].min():g} to {largest:g}. Geometric means and "
-        f"95 % t-intervals over {expansion['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        f"{intervals_over(expansion)}"
     )
 
 
 def _found(validity: pd.DataFrame, names: dict[int, str], weights: str, largest: float) -> str:
-    stars = [sigma_star(validity, d, weights) for d in names]
-    loss = [sigma_star(validity, d, weights, "loss") for d in names]
+    stars = [sigma_star(validity, weights, d) for d in names]
+    loss = [sigma_star(validity, weights, d, "loss") for d in names]
     lengths = [star * np.sqrt(d) for star, d in zip(stars, names, strict=True)]
     # At the end of the grid σ* is only a lower limit, and its ratio says nothing.
     inside = [length.where(star < largest) for length, star in zip(lengths, stars, strict=True)]
@@ -136,10 +104,12 @@ def _found(validity: pd.DataFrame, names: dict[int, str], weights: str, largest:
     if len(ratio) > 1:
         low, high = log_interval(ratio)
         verdict = "not one number" if low > 1 or high < 1 else "one number as far as the interval tells"
-        verdict += f" (ratio {over_seeds(ratio)})"
+        verdict += f" (ratio {quoted(ratio, digits=2)})"
     ends = [["≥ " * bool((star >= largest).any()) for star in some] for some in (stars, loss, stars)]
     texts = [
-        " and ".join(mark + over_seeds(value) for mark, value in zip(marks, values, strict=True))
+        " and ".join(
+            mark + quoted(value, digits=2, nothing="none") for mark, value in zip(marks, values, strict=True)
+        )
         for marks, values in zip(ends, (stars, loss, lengths), strict=True)
     ]
     return f"{texts[0]} (loss, as published: {texts[1]}), in σ*√dim {texts[2]}, {verdict}"
@@ -152,7 +122,7 @@ def _floor(validity: pd.DataFrame, dim: int, quantity: str, precision: str) -> s
     )
     held = rows[rows["sigma_star"].notna()]
     above = held["sigma_floor"].dropna()
-    texts = [over_seeds(above)] if len(above) else []
+    texts = [quoted(above, digits=2)] if len(above) else []
     for count, text in [(len(held) - len(above), "at the smallest"), (len(rows) - len(held), "nowhere")]:
         texts += [f"{text} ({count} of {len(rows)} seeds)"] if 0 < count < len(rows) else [text] * bool(count)
     return ", ".join(texts)

@@ -5,14 +5,17 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.expansion import (
+from valleyscope.plotting.landscape import (
+    FULL,
     GEOMETRIC,
     PRECISIONS,
     at_largest_k,
+    intervals_over,
     mark_sigma_star,
-    over_seeds,
     positive,
+    quoted,
     sigma_star,
+    without_star,
 )
 from valleyscope.plotting.style import log_interval, new_figure
 
@@ -30,18 +33,17 @@ def draw(precision: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
     ratios, full = over_full_space(rows), rows["dim"].max()
     dims = sorted(ratios["dim"].unique())
     shown = sorted({dims[0], dims[len(dims) // 2], dims[-1]})
+    stars = {dim: sigma_star(at_largest_k(validity), "trained", dim) for dim in (*shown, full)}
     figure, axes = new_figure(4.2, 2, len(shown), sharey="row", sharex=True, squeeze=False)
     for dim, column in zip(shown, axes.T, strict=True):
-        stars = {"full": sigma_star(at_largest_k(validity), full)}
-        stars[f"top {dim}"] = sigma_star(at_largest_k(validity), dim)
         for panel, (name, (label, _)) in zip(column, RATIOS.items(), strict=True):
             sns.lineplot(
                 positive(ratios.query("dim == @dim"), name), x="sigma", y=name, hue="precision", style="precision",
                 palette=PRECISIONS, hue_order=PRECISIONS, style_order=PRECISIONS, markers=["o", "s", "v"],
-                ax=panel, **GEOMETRIC,
+                markersize=3, ax=panel, **GEOMETRIC,
             )  # fmt: skip
             panel.set(xlabel=r"$\sigma$", ylabel=label)
-            mark_sigma_star(panel, stars)
+            mark_sigma_star(panel, {"full": stars[full], f"top {dim}": stars[dim]})
             panel.get_legend().remove()
         column[0].axhline(1, color="0.6", lw=0.7)
         column[0].set_title(f"D = {dim}")
@@ -49,7 +51,8 @@ def draw(precision: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
         panel.set(xscale="log", yscale="log")
         panel.minorticks_off()
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    return figure, _caption(ratios, rows, full)
+    missing = without_star({FULL if dim == full else f"D = {dim}": star for dim, star in stars.items()})
+    return figure, _caption(ratios, rows, missing)
 
 
 def over_full_space(rows: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +63,7 @@ def over_full_space(rows: pd.DataFrame) -> pd.DataFrame:
     return ratios.reset_index().query("dim < @rows['dim'].max()")
 
 
-def _caption(ratios: pd.DataFrame, rows: pd.DataFrame, full: int) -> str:
+def _caption(ratios: pd.DataFrame, rows: pd.DataFrame, missing: str) -> str:
     dim = ratios["dim"].max()
     largest = ratios.query("dim == @dim")
     findings = "; ".join(
@@ -68,7 +71,7 @@ def _caption(ratios: pd.DataFrame, rows: pd.DataFrame, full: int) -> str:
     )
     exact = largest.query("precision == 'float64'").groupby("sigma")
     values = "; ".join(
-        f"{name} is {' and '.join(over_seeds(exact.get_group(sigma)[column]) for sigma in _ends(largest))}"
+        f"{name} is {' and '.join(quoted(exact.get_group(sigma)[column], digits=2) for sigma in _ends(largest))}"
         for column, (_, name) in RATIOS.items()
     )
     low = rows.query("precision == 'bfloat16'")
@@ -76,9 +79,8 @@ def _caption(ratios: pd.DataFrame, rows: pd.DataFrame, full: int) -> str:
         f"Lower precision over float64, same seed, D = {dim}, σ = {' and '.join(f'{s:g}' for s in _ends(largest))}: "
         f"{findings} (changed: the interval lies off 1 and not within {TOLERANCE * 100:g} % of it). In float64 {values}. "
         f"In bfloat16 {(low['variance'] == 0).sum()} of {len(low)} variances are 0 (rounding swallows the probe) and "
-        f"left out. Direct Monte Carlo, trained weights, k = {rows['k'].iloc[0]}, full space N = {full}, ratio taken "
-        "within a seed; dotted: σ* in float64. Geometric means and 95 % t-intervals over "
-        f"{rows['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        f"left out. Direct Monte Carlo, trained weights, k = {rows['k'].iloc[0]}, full space N = {rows['dim'].max()}, ratio taken "
+        f"within a seed; dotted: σ* in float64. {missing}Geometric means and {intervals_over(rows)}"
     )
 
 
@@ -93,11 +95,8 @@ def _finding(ratios: pd.DataFrame, precision: str, column: str) -> str:
     texts = []
     for sigma in _ends(ratios):
         values = factor.xs(sigma, level="sigma")
-        texts.append(
-            f"{over_seeds(values, 3)} ({_verdict(values.dropna())})"
-            if values.notna().any()
-            else "not measurable"
-        )
+        verdict = f" ({_verdict(values.dropna())})" if values.notna().any() else ""
+        texts.append(quoted(values, nothing="not measurable") + verdict)
     return f"{precision} changes {RATIOS[column][1]} by the factor {' and '.join(texts)}"
 
 

@@ -8,21 +8,20 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.cost import shared_k
-from valleyscope.plotting.spectrum import k_axis, quoted
-from valleyscope.plotting.style import (
-    COLOURS,
-    geometric_mean,
-    interval,
-    log_interval,
-    log_spread,
-    new_figure,
-    spread,
+from valleyscope.plotting.cost_table import shared_k
+from valleyscope.plotting.landscape import (
+    BARS,
+    GEOMETRIC,
+    PROCEDURES,
+    intervals_over,
+    k_axis,
+    positive,
+    quoted,
 )
+from valleyscope.plotting.style import COLOURS, geometric_mean, interval, log_spread, new_figure, spread
 
-COLOUR = dict(zip(("corrected", "published"), COLOURS, strict=False))
 EXACT = COLOURS[2]
-BARS = {"err_style": "bars", "err_kws": {"capsize": 2, "lw": 0.8}, "markersize": 3, "mew": 0, "lw": 1}
+LINES = BARS | {"markersize": 3, "mew": 0, "lw": 1}
 SETUP = ["I subspace", "II coefficients"]
 QUANTITIES = [
     "orthogonality", "wrong_signs", "norm_B", "norm_B_exact", "gaussian_moment", "direct", "direct_se", "value",
@@ -73,9 +72,9 @@ def draw(
 def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame) -> None:
     """A line a seed: doublings stand at other ranks in other seeds, so their mean would hide them."""
     lines = [
-        ("published", "eigenvalue", COLOUR["published"], "published, as reported"),
+        ("published", "eigenvalue", PROCEDURES["published"], "published, as reported"),
         ("published", "rayleigh", EXACT, r"published, $u^\top Hu$"),
-        ("corrected", "eigenvalue", COLOUR["corrected"], "corrected"),
+        ("corrected", "eigenvalue", PROCEDURES["corrected"], "corrected"),
     ]
     for procedure, column, colour, label in lines:
         wide = rows[rows["procedure"] == procedure].pivot(index="rank", columns="seed", values=column)
@@ -89,26 +88,23 @@ def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_against_k(panel: plt.Axes, wide: pd.DataFrame, column: str, log: bool) -> None:
-    there = wide[wide[column] > 0] if log else wide.dropna(subset=column)
+    there = positive(wide, column) if log else wide.dropna(subset=column)
+    means = GEOMETRIC if log else {"errorbar": interval}
     for procedure, rows in there.groupby("procedure"):
         sns.lineplot(
-            rows, x="k", y=column, color=COLOUR[procedure], estimator=geometric_mean if log else "mean",
-            errorbar=log_interval if log else interval, marker="o", ax=panel, **BARS,
+            rows, x="k", y=column, color=PROCEDURES[procedure], marker="o", ax=panel, **means, **LINES,
         )  # fmt: skip
     k_axis(panel, wide["k"])
 
 
 def _draw_norms(panel: plt.Axes, wide: pd.DataFrame) -> None:
     _draw_against_k(panel, wide, "norm_B", log=True)
-    exact = wide[(wide["procedure"] == "published") & (wide["norm_B_exact"] > 0)]
-    sns.lineplot(
-        exact, x="k", y="norm_B_exact", color=EXACT, estimator=geometric_mean, errorbar=log_interval,
-        marker="s", ax=panel, **BARS,
-    )  # fmt: skip
+    exact = positive(wide[wide["procedure"] == "published"], "norm_B_exact")
+    sns.lineplot(exact, x="k", y="norm_B_exact", color=EXACT, marker="s", ax=panel, **GEOMETRIC, **LINES)
     ks = np.array(sorted(wide["k"].unique()))
     start = geometric_mean(exact.loc[exact["k"] == exact["k"].min(), "norm_B_exact"])
     panel.plot(ks, start * exact["k"].min() / ks, "k:", lw=0.9)
-    handles = [plt.Line2D([], [], color=c, marker="o", ms=4, label=p) for p, c in COLOUR.items()]
+    handles = [plt.Line2D([], [], color=c, marker="o", ms=4, label=p) for p, c in PROCEDURES.items()]
     handles.append(plt.Line2D([], [], color=EXACT, marker="s", ms=4, label="exact, published basis"))
     handles.append(plt.Line2D([], [], color="k", ls=":", label=r"$\propto k^{-1}$"))
     panel.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.27))
@@ -120,7 +116,7 @@ def _draw_cost(panel: plt.Axes, timing: pd.DataFrame) -> None:
     rows = timing[(timing["k"] == shared_k(timing)) & timing["stage"].isin(SETUP)]
     for (procedure, stage), calls in rows.groupby(["procedure", "stage"])["gradients"]:
         row = SETUP.index(stage) + {"corrected": -0.15, "published": 0.15}[procedure]
-        panel.plot(calls, [row] * len(calls), "o", ms=3, alpha=0.5, color=COLOUR[procedure])
+        panel.plot(calls, [row] * len(calls), "o", ms=3, alpha=0.5, color=PROCEDURES[procedure])
         panel.plot(calls.median(), row, "|", ms=9, color="k")
         panel.annotate(
             f"{calls.median():,.0f}", (calls.median(), row), (0, 6), textcoords="offset points",
@@ -155,6 +151,6 @@ def _caption(wide: pd.DataFrame, eigenvalues: pd.DataFrame, timing: pd.DataFrame
         f"{at(k, 'share', procedure='corrected')}). Its stages I + II cost {setup_ratio(timing):.3g} times as many gradients at k = {shared_k(timing)} "
         f"(one model, medians of calls). Less a², the closed form is compared only where direct Monte Carlo exceeds a² by "
         f"{RESOLVED} standard errors: {wide['beyond'].notna().sum()} of {len(wide)} measurements (a choice that lowers the ratio). Eigenvalues: a line a seed, symmetric "
-        "logarithmic axis. ‖B‖ and orthogonality: geometric means, ratios (taken within a seed): means, with 95 % t-intervals over "
-        f"{wide['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        "logarithmic axis. ‖B‖ and orthogonality: geometric means, ratios (taken within a seed): means, with "
+        f"{intervals_over(wide)}"
     )

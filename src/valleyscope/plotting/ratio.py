@@ -3,28 +3,33 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from valleyscope.intervals import student_interval
-from valleyscope.plotting.decay import (
+from valleyscope.plotting.landscape import (
+    CUT,
     FULL,
-    NAMES,
+    MEASURED_AT,
+    REGIMES,
+    TERMS,
+    holds_up_to,
+    intervals_over,
     k_axis,
+    legend_above,
     probe_colours,
     probe_names,
+    quoted,
     regimes_of,
     sigma_star,
-    stated,
     trace,
     trim,
     widths,
+    without_star,
 )
-from valleyscope.plotting.style import geometric_mean, log_spread, new_figure, spread
+from valleyscope.plotting.style import geometric_mean, new_figure, spread
 
 NEAR = 0.01  # the claim: the ratio is within 1 % of 1
 CELL = ["regime", "seed", "k", "sigma"]
 SPREAD = {"lw": 1, "ls": "--", "marker": "o", "ms": 2}
-TERMS = ["value", "slope", "curvature", "cross"]
 
 
 def draw(criteria: pd.DataFrame, terms: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
@@ -33,7 +38,7 @@ def draw(criteria: pd.DataFrame, terms: pd.DataFrame, validity: pd.DataFrame) ->
     terms = terms.query("next == 'single'").assign(probe=probe_names)
     regimes, sigmas = regimes_of(ratio), sorted(ratio["sigma"].unique())
     full = int(criteria.query("criterion == 'delta2'")["dim"].iloc[0])
-    stars = {regime: sigma_star(validity, regime, full) for regime in regimes}
+    stars = {regime: sigma_star(validity, MEASURED_AT[regime], full) for regime in regimes}
     figure, axes = new_figure(
         1.9 * len(regimes) + 0.6, rows=len(regimes), columns=len(sigmas), squeeze=False, sharey=True
     )
@@ -45,12 +50,13 @@ def draw(criteria: pd.DataFrame, terms: pd.DataFrame, validity: pd.DataFrame) ->
             )
             _draw_panel(panel, *at)
             k_axis(panel, ratio.loc[ratio["regime"] == regime, "k"])
-            above = "" if sigma <= stars[regime] else r" $>\ \sigma^*$"
+            panel.set_yscale("log")
+            above = "" if sigma <= holds_up_to(stars[regime]) else r" $>\ \sigma^*$"
             panel.set_title(rf"{regime.capitalize()}, $\sigma$ = {sigma:g}{above}")
         row[0].set_ylabel("ratio (no unit)")
-    trim(list(axes.flat))
+    cut = trim(list(axes.flat))
     _legend(figure, probe_colours(terms))
-    return figure, _caption(ratio, terms, stars, lost)
+    return figure, _caption(ratio, terms, stars, lost, cut)
 
 
 def ratios(criteria: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -86,8 +92,7 @@ def _legend(figure: Figure, colours: dict) -> None:
     entries[r"$\Delta_2^{(D)}/\Delta_2$"] = {"color": "0.3", "lw": 1.2}
     entries[r"spread ratio $\mathrm{Var}_z\delta/\mathrm{Var}_w\delta$"] = {"color": "0.3", **SPREAD}
     entries[r"$a^2/\Delta_2$"] = {"color": "0.7", "lw": 4}
-    handles = [Line2D([], [], label=name, **style) for name, style in entries.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    legend_above(figure, entries)
 
 
 def largest_by_seed(table: pd.DataFrame, column: str, regime: str, sigma: float) -> pd.Series:
@@ -111,10 +116,12 @@ def _near(deviation: pd.Series) -> bool:
 def _reason(point: pd.Series, held: pd.Series, probe: str) -> str:
     """What makes a ratio near 1: the shared a², the subspace, or both together."""
     if _near(point):
-        return f"because both hold the same a²: a²/Δ₂ alone is within {stated(point, _two)} of 1"
+        return f"because both hold the same a²: a²/Δ₂ alone is within {quoted(point, spread, 2)} of 1"
     if len(held) > 1 and np.exp(student_interval(np.log(held))[1]) > 0.5:
-        return f"because {probe} holds most of the spread: a²/Δ₂ alone is {stated(point, _two)} away from 1"
-    return f"by a² and subspace together: a²/Δ₂ alone is {stated(point, _two)} away from 1"
+        return (
+            f"because {probe} holds most of the spread: a²/Δ₂ alone is {quoted(point, spread, 2)} away from 1"
+        )
+    return f"by a² and subspace together: a²/Δ₂ alone is {quoted(point, spread, 2)} away from 1"
 
 
 def _sentence(ratio: pd.DataFrame, terms: pd.DataFrame, regime: str, star: float) -> str:
@@ -122,9 +129,9 @@ def _sentence(ratio: pd.DataFrame, terms: pd.DataFrame, regime: str, star: float
     probe = list(probe_colours(terms))[-1]
     grid = sorted(ratio.loc[ratio["regime"] == regime, "sigma"].unique())
     within = [sigma for sigma in grid if sigma <= star]
-    limit = f"σ* = {star:.2g}" if np.isfinite(star) else "σ* not found"
+    limit = f"σ* = {star:.2g}" if np.isfinite(star) else "σ* not known in every seed"
     if not within:
-        return f"{NAMES[regime]} no σ of the grid is up to σ* ({limit}), so the ratio is not judged."
+        return f"{REGIMES[regime].capitalize()} no σ of the grid is up to σ* ({limit}), so the ratio is not judged."
     off = {sigma: largest_by_seed(ratio, "ratio", regime, sigma) for sigma in within}
     near = [sigma for sigma in within if _near(off[sigma])]
     at = near[-1] if near else within[-1]
@@ -133,28 +140,19 @@ def _sentence(ratio: pd.DataFrame, terms: pd.DataFrame, regime: str, star: float
     listed = ", ".join(f"{sigma:g}" for sigma in near)
     there = "there" if len(near) == 1 else f"at {at:g}"
     found = f"at σ = {listed}, {there} {why}" if near else "at no σ"
-    largest = ", ".join(f"{stated(values, _two)} at σ = {sigma:g}" for sigma, values in off.items())
+    largest = ", ".join(f"{quoted(values, spread, 2)} at σ = {sigma:g}" for sigma, values in off.items())
     return (
-        f"{NAMES[regime]} the largest |Δ₂^(D)/Δ₂ − 1| over k and D is, up to {limit}, {largest}; its whole interval is "
-        f"within {100 * NEAR:g} % {found}. The spread ratio of {probe} at σ = {at:g} is {stated(held, _log_two)}."
+        f"{REGIMES[regime].capitalize()} the largest |Δ₂^(D)/Δ₂ − 1| over k and D is, up to {limit}, {largest}; its whole interval is "
+        f"within {100 * NEAR:g} % {found}. The spread ratio of {probe} at σ = {at:g} is {quoted(held, digits=2)}."
     )
 
 
-def _caption(ratio: pd.DataFrame, terms: pd.DataFrame, stars: dict, lost: int) -> str:
-    sentences = [_sentence(ratio, terms, regime, star) for regime, star in stars.items()]
+def _caption(ratio: pd.DataFrame, terms: pd.DataFrame, stars: dict, lost: int, cut: bool) -> str:
+    sentences = [_sentence(ratio, terms, regime, holds_up_to(star)) for regime, star in stars.items()]
     return (
         f"{' '.join(sentences)} Solid: ratio of the closed forms within a seed, single next sample; dashed: spread ratio, "
         "what the subspace holds of the variance that the probe adds to a²; grey: share of a² in Δ₂, the ratio of a "
         f"probe of no directions. {f'{lost} cells with an estimate of Δ₂ not above 0 are left out. ' if lost else ''}σ* is "
-        "that of full space (increment, float64); titles name σ above it. Lines: geometric means; largest deviation: "
-        f"mean of each seed's largest; 95 % t-intervals over {ratio['seed'].nunique()} seeds of weights and data order; "
-        "brackets hold intervals."
+        f"that of full space (increment, float64); titles name σ above it. {without_star(stars)}{CUT * cut}Lines: geometric "
+        f"means; largest deviation: mean of each seed's largest; {intervals_over(ratio)}"
     )
-
-
-def _two(values: pd.Series) -> str:
-    return spread(values, 2)
-
-
-def _log_two(values: pd.Series) -> str:
-    return log_spread(values, 2)

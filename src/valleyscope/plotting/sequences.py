@@ -4,18 +4,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from valleyscope.intervals import student_interval
-from valleyscope.plotting.decay import (
+from valleyscope.plotting.landscape import (
+    CUT,
     FULL,
-    NAMES,
     NEXT,
+    REGIMES,
+    intervals_over,
+    legend_above,
     middle,
+    positive,
     probe_colours,
     probe_names,
+    quoted,
     regimes_of,
-    stated,
     trace,
     trim,
     widths,
@@ -25,26 +28,25 @@ from valleyscope.plotting.style import geometric_mean, new_figure
 
 def draw(sequences: pd.DataFrame) -> tuple[Figure, str]:
     """k against ε, a column a regime; hollow where extrapolated."""
-    sigma = middle(sequences["sigma"])
-    rows = sequences[
-        np.isclose(sequences["sigma"], sigma) & sequences["criterion"].isin(["delta2", "delta2_D"])
-    ]
-    rows = rows.assign(probe=probe_names)
-    regimes = regimes_of(rows)
-    figure, axes = new_figure(3, columns=len(regimes), squeeze=False, sharey=True)
+    squared = sequences[sequences["criterion"].isin(["delta2", "delta2_D"])].assign(probe=probe_names)
+    sigma = middle(squared["sigma"])
+    rows = squared[np.isclose(squared["sigma"], sigma)]
+    regimes, colours = regimes_of(rows), probe_colours(rows)
+    figure, axes = new_figure(3, columns=len(regimes), squeeze=False, sharex=True, sharey=True)
     for panel, regime in zip(axes[0], regimes, strict=True):
-        _draw_panel(panel, rows[rows["regime"] == regime].dropna(subset="k"))
+        _draw_panel(panel, positive(rows[rows["regime"] == regime], "k"), colours)
         panel.set(xscale="log", yscale="log", xlabel=r"$\epsilon$ (nats)")
         panel.set_title(rf"{regime.capitalize()}, $\sigma$ = {sigma:g}")
-    trim(list(axes[0]))
+    cut = trim(list(axes[0]))
     axes[0][0].set_ylabel(r"k (sequences) with $\sqrt{\Delta_2} < \epsilon$")
-    _legend(figure, probe_colours(rows))
-    return figure, _caption(rows, sigma)
+    _legend(figure, colours)
+    return figure, _caption(rows, sigma, cut)
 
 
-def _draw_panel(panel: plt.Axes, rows: pd.DataFrame) -> None:
+def _draw_panel(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
     """Every probe for the expected next sample, full space also for the single one."""
-    rows, colours = rows[rows["k"] > 0], probe_colours(rows)
+    if rows.empty:
+        panel.text(0.5, 0.5, "no decay fitted", ha="center", transform=panel.transAxes)
     for probe, width in widths(colours).items():
         line = rows[(rows["next"] == "expected") & (rows["probe"] == probe)]
         trace(panel, line, "epsilon", "k", color=colours[probe], lw=width)
@@ -67,14 +69,13 @@ def _legend(figure: Figure, colours: dict) -> None:
     entries = {name: {"color": colours[name], "lw": width} for name, width in widths(colours).items()}
     entries |= {f"{name} next": grey | style for name, style in NEXT.items()}
     entries["extrapolated"] = grey | {"ls": "none", "marker": "o", "ms": 5, "mfc": "w"}
-    handles = [Line2D([], [], label=name, **style) for name, style in entries.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    legend_above(figure, entries)
 
 
-def _whole(values: pd.Series) -> str:
-    """ "geometric mean [low, high]" in whole sequences."""
+def _whole(values: pd.Series, digits: int) -> str:
+    """ "geometric mean [low, high]" in whole sequences, of a million and more only so many digits."""
     numbers = np.exp(student_interval(np.log(values)))
-    mean, low, high = (f"{number:,.0f}" if number < 1e6 else f"{number:.2g}" for number in numbers)
+    mean, low, high = (f"{number:,.0f}" if number < 1e6 else f"{number:.{digits}g}" for number in numbers)
     return f"{mean} [{low}, {high}]"
 
 
@@ -84,19 +85,18 @@ def _cell(rows: pd.DataFrame, regime: str, name: str, epsilon: float) -> str:
     cells = cells[(cells["epsilon"] == epsilon) & (cells["k"] > 0)]
     outside = int(cells["extrapolated"].astype(bool).sum())
     where = f"extrapolated in {outside} of {len(cells)} seeds" if outside else "inside the measured grid"
-    return f"k = {stated(cells['k'], _whole)} ({where})" if len(cells) else "k not known"
+    return f"k = {quoted(cells['k'], _whole, 2)} ({where})" if len(cells) else "an unknown k"
 
 
-def _caption(rows: pd.DataFrame, sigma: float) -> str:
+def _caption(rows: pd.DataFrame, sigma: float, cut: bool) -> str:
     epsilon = middle(rows["epsilon"])
     first, *others = regimes_of(rows)
     beside = [f"single next sample, {_cell(rows, first, 'single', epsilon)}"]
     beside += [f"expected, {regime}, {_cell(rows, regime, 'expected', epsilon)}" for regime in others]
     return (
-        f"{NAMES[first]} one more sequence (expected next sample) changes the loss by less than ε = {epsilon:g} nats, root "
+        f"{REGIMES[first].capitalize()} one more sequence (expected next sample) changes the loss by less than ε = {epsilon:g} nats, root "
         f"mean square over the probe in full space at σ = {sigma:g}, from {_cell(rows, first, 'expected', epsilon)} on. At the "
         f"same ε: {'; '.join(beside)}. k solves √Δ₂ = ε on the decay fitted to each seed's closed forms; hollow: k "
         "lies outside the measured grid in at least one seed. Solid: expected (mean over held-out candidates), "
-        "dashed: single next sample (full space only). Geometric means and 95 % t-intervals over "
-        f"{rows['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        f"dashed: single next sample (full space only). {CUT * cut}Geometric means and {intervals_over(rows)}"
     )

@@ -1,52 +1,33 @@
 """Leading eigenvalues and spectral density of H^(k), and how far its top eigenspace turns as k grows."""
 
-from collections.abc import Callable
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from valleyscope.plotting.style import (
-    COLOURS,
-    geometric_mean,
-    interval,
-    log_interval,
-    log_spread,
-    new_figure,
-    spread,
+from valleyscope.plotting.landscape import (
+    BARS,
+    GEOMETRIC,
+    REGIMES,
+    intervals_over,
+    k_axis,
+    positive,
+    quoted,
+    shades,
 )
+from valleyscope.plotting.style import COLOURS, interval, new_figure, spread
 
-REGIMES = {"trajectory": "on the trajectory", "minimisers": "at the minimisers"}
-WEIGHTS = {"same": "-", "moved": "--"}
-BARS = {"err_style": "bars", "err_kws": {"capsize": 1.5, "lw": 0.7}}
-
-
-def quoted(values: pd.Series, of: Callable = log_spread) -> str:
-    """`of` the values that are there; a single one without an interval."""
-    values = values.dropna()
-    if len(values) < 2:
-        return f"{values.iloc[0]:.3g}" if len(values) else "(not measured)"
-    return of(values)
-
-
-def k_axis(panel: plt.Axes, ks: pd.Series) -> None:
-    """A logarithmic axis with ticks at measured k, six at most."""
-    ks = sorted(ks.unique())
-    ticks = ks[:: 1 + (len(ks) - 1) // 6]
-    panel.set(xscale="log", xlabel="k")
-    panel.set_xticks(ticks, [str(k) for k in ticks])
-    panel.xaxis.minorticks_off()
+DASHES = {"same": "-", "moved": "--"}  # weights of the other Hessian
 
 
 def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame) -> tuple[Figure, str]:
     """Top: eigenvalues by rank in both regimes, density. Bottom: overlap of eigenspaces of two k."""
     figure, (top, bottom) = new_figure(4.6, rows=2, columns=3)
-    colours = _colours(pd.concat([eigenvalues["k"], spectrum["k"]]), "viridis")
-    positive = eigenvalues[eigenvalues["eigenvalue"] > 0]
+    colours = shades(pd.concat([eigenvalues["k"], spectrum["k"]]))
+    shown = positive(of_shared_ranks(eigenvalues), "eigenvalue")
     for panel, (regime, name) in zip(top, REGIMES.items(), strict=False):
-        rows = positive[positive["regime"] == regime]
+        rows = shown[shown["regime"] == regime]
         panel.set_visible(len(rows) > 0)
         if len(rows):
             _draw_eigenvalues(panel, rows, colours)
@@ -54,17 +35,17 @@ def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame)
     top[1].sharey(top[0])
     _draw_density(top[2], spectrum, colours, (drift["chance"] / drift["dim"]).median())
     drift = drift.assign(other=drift["k_other"].eq(drift["k"] + 1).map({True: "k+1", False: "2k"}))
-    shades = _colours(drift["dim"], COLOURS)
+    dims = shades(drift["dim"], COLOURS)
     for panel, (other, rows) in zip(bottom, _by_other(drift), strict=False):
-        _draw_overlap(panel, rows, shades)
+        _draw_overlap(panel, rows, dims)
         panel.set_title(f"Eigenspaces of $H^{{(k)}}$ and $H^{{({other})}}$")
-    _draw_legends(bottom[2], colours, shades)
+    _draw_legends(bottom[2], colours, dims)
     return figure, _caption(eigenvalues, spectrum, drift)
 
 
-def _colours(values: pd.Series, palette) -> dict:
-    values = sorted(values.unique())
-    return dict(zip(values, sns.color_palette(palette, len(values)), strict=True))
+def of_shared_ranks(eigenvalues: pd.DataFrame) -> pd.DataFrame:
+    """Only the ranks that every regime and k has: the focus has more, for another figure."""
+    return eigenvalues[eigenvalues["rank"] <= eigenvalues.groupby(["regime", "k"])["rank"].max().min()]
 
 
 def _by_other(drift: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -73,8 +54,8 @@ def _by_other(drift: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
     sns.lineplot(
-        rows, x="rank", y="eigenvalue", hue="k", palette=colours, estimator=geometric_mean,
-        errorbar=log_interval, marker="o", markersize=2.5, mew=0, lw=1, legend=False, ax=panel,
+        rows, x="rank", y="eigenvalue", hue="k", palette=colours, marker="o", markersize=2.5,
+        mew=0, lw=1, legend=False, ax=panel, **GEOMETRIC,
     )  # fmt: skip
     panel.set(yscale="log", xlabel="rank", ylabel="eigenvalue of $H^{(k)}$ (nats)")
     panel.xaxis.get_major_locator().set_params(integer=True)
@@ -98,25 +79,25 @@ def _draw_density(panel: plt.Axes, spectrum: pd.DataFrame, colours: dict, one: f
     panel.set_title("Spectral density, trajectory")
 
 
-def _draw_overlap(panel: plt.Axes, rows: pd.DataFrame, shades: dict) -> None:
-    for weights, dashes in WEIGHTS.items():
+def _draw_overlap(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
+    for weights, part in rows.groupby("weights_other"):
         sns.lineplot(
-            rows[rows["weights_other"] == weights], x="k", y="overlap", hue="dim", palette=shades,
-            errorbar=interval, ls=dashes, marker="o", markersize=3, mew=0, lw=1, legend=False, ax=panel, **BARS,
+            part, x="k", y="overlap", hue="dim", palette=colours, errorbar=interval, ls=DASHES[weights],
+            marker="o", markersize=3, mew=0, lw=1, legend=False, ax=panel, **BARS,
         )  # fmt: skip
     for dim, chance in rows.groupby("dim")["chance"].first().items():
-        panel.axhline(chance, color=shades[dim], ls=":", lw=0.8)
+        panel.axhline(chance, color=colours[dim], ls=":", lw=0.8)
     panel.set(ylabel=r"overlap $\|U^\top U'\|_F^2\,/\,D$", ylim=(-0.03, 1.03))
     k_axis(panel, rows["k"])
 
 
-def _draw_legends(panel: plt.Axes, colours: dict, shades: dict) -> None:
+def _draw_legends(panel: plt.Axes, colours: dict, dims: dict) -> None:
     panel.set_axis_off()
     lines = [
         [Line2D([], [], color=c, marker="o", ms=3, label=f"{v}") for v, c in d.items()]
-        for d in (colours, shades)
+        for d in (colours, dims)
     ]
-    styles = [Line2D([], [], color="0.3", ls=s, label=f"{w} weights") for w, s in WEIGHTS.items()]
+    styles = [Line2D([], [], color="0.3", ls=s, label=f"{w} weights") for w, s in DASHES.items()]
     styles.append(Line2D([], [], color="0.3", ls=":", label="chance, D/N"))
     narrow = {"ncols": 3, "columnspacing": 1, "handlelength": 1.3}
     panel.add_artist(panel.legend(handles=lines[0], title="k (top)", loc="upper left", **narrow))
@@ -135,7 +116,7 @@ def _caption(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFr
     overlaps = [
         f"with H^({other}), {weights} weights: {', '.join(_at_ends(rows[rows['weights_other'] == weights]))}"
         for other, rows in _by_other(top)
-        for weights in WEIGHTS
+        for weights in DASHES
         if weights in set(rows["weights_other"])
     ]
     largest = eigenvalues.groupby(["regime", "seed", "k"])["eigenvalue"].transform("max")
@@ -145,8 +126,8 @@ def _caption(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFr
         f"a mean squared cosine (chance {top['chance'].iloc[0]:.2g}), {'; '.join(overlaps)}. Same weights: both "
         "Hessians at w_k; moved: the other one at the weights of its own k. Every residual is at most "
         f"{(eigenvalues['residual'] / largest).max():.1e} of the largest eigenvalue at that regime, seed and k. "
-        "Geometric means of eigenvalues, means of densities (blurred; x = λ/λ_max; at the smallest, middle and largest k; 1/N: one eigenvalue a unit) and overlaps, 95 % t-intervals over "
-        f"{eigenvalues['seed'].nunique()} seeds of weights and data order; brackets hold intervals."
+        "Geometric means of eigenvalues, means of densities (blurred; x = λ/λ_max; at the smallest, middle and largest k; 1/N: one eigenvalue a unit) and overlaps, "
+        f"{intervals_over(eigenvalues)}"
     )
 
 

@@ -17,6 +17,11 @@ mpl.use("Agg")
 WIDTH = 7.0  # inches, two columns
 COLOURS = sns.color_palette("colorblind")
 CAPTION_SIZE = 7.5  # points
+FORMATS = {  # and what their metadata must not hold
+    ".pdf": {"CreationDate": None, "ModDate": None},
+    ".svg": {"Date": None},
+    ".png": {"Software": None},
+}
 
 
 def new_figure(height: float, rows: int = 1, columns: int = 1, **options):
@@ -45,20 +50,16 @@ def new_figure(height: float, rows: int = 1, columns: int = 1, **options):
     return plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **options)
 
 
-def save_figure(figure: Figure, caption: str, stem: Path) -> None:
+def save_figure(figure: Figure, caption: str, stem: Path, formats=tuple(FORMATS)) -> None:
     """Write STEM.pdf, .svg and .png with the caption below the axes, and STEM.txt with it alone.
 
     The same tables give the same bytes: no dates, no random identifiers.
     """
     _print_caption(figure, caption)
     _freeze_layout(figure)
-    for suffix, metadata in (
-        (".pdf", {"CreationDate": None, "ModDate": None}),
-        (".svg", {"Date": None}),
-        (".png", {"Software": None}),
-    ):
+    for suffix in formats:
         with write_atomically(stem.with_suffix(suffix)) as temporary:
-            figure.savefig(temporary, metadata=metadata)
+            figure.savefig(temporary, metadata=FORMATS[suffix])
     with write_atomically(stem.with_suffix(".txt")) as temporary:
         temporary.write_text(caption + "\n", encoding="utf-8")
     plt.close(figure)
