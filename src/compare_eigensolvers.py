@@ -27,7 +27,7 @@ def scipy_vectors(operator, count, tolerance, seed):
     """Eigenvectors by SciPy's implicitly restarted Lanczos (ARPACK)."""
 
     def product(v):
-        return operator.matvec(torch.from_numpy(np.asarray(v, np.float32).reshape(-1))).numpy()
+        return operator.matvec(torch.from_numpy(np.asarray(v, np.float32).reshape(-1))).cpu().numpy()
 
     start = np.random.default_rng(seed).standard_normal(operator.size)
     wrapped = LinearOperator((operator.size, operator.size), product, dtype=np.float32)
@@ -38,7 +38,7 @@ def scipy_vectors(operator, count, tolerance, seed):
 
 def worst_residual(operator, vectors):
     """Largest ‖Hu − (uᵀHu)u‖ over the largest uᵀHu, measured with products that are not counted."""
-    U = vectors / vectors.norm(dim=0)
+    U = (vectors / vectors.norm(dim=0)).to(operator.device)
     images = operator.matmat(U).double()
     values = (U.double() * images).sum(0)
     return ((images - values * U.double()).norm(dim=0).max() / values.max()).item()

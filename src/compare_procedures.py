@@ -30,11 +30,11 @@ def findings(operator, values, vectors, quadratic, increment, squares, sigma):
     images = operator.matmat(vectors).double()
     rayleigh = (U * images).sum(0) / U.square().sum(0)
     residuals = (images - rayleigh * U).norm(dim=0) / U.norm(dim=0)
-    identity = torch.eye(U.shape[1], dtype=torch.float64)
+    identity = torch.eye(U.shape[1]).to(U)
     estimate = Estimate.of(squares)
     quantities = {
         "orthogonality": (U.T @ U - identity).abs().max().item(),
-        "wrong_signs": int((values.sign() != rayleigh.sign()).sum()),
+        "wrong_signs": int((values.cpu().sign() != rayleigh.cpu().sign()).sum()),
         "residual": (residuals.max() / rayleigh.max()).item(),
         "norm_B": float((quadratic.curvature**2).sum() ** 0.5),
         "norm_B_exact": float((increment_model_in(increment, vectors).curvature ** 2).sum() ** 0.5),
@@ -45,8 +45,8 @@ def findings(operator, values, vectors, quadratic, increment, squares, sigma):
     }
     eigenvalues = {
         "rank": range(1, len(values) + 1),
-        "eigenvalue": values.numpy(),
-        "rayleigh": rayleigh.numpy(),
+        "eigenvalue": values.cpu().numpy(),
+        "rayleigh": rayleigh.cpu().numpy(),
     }
     rows = [{"quantity": name, "value": value} for name, value in quantities.items()]
     return pd.DataFrame(rows), pd.DataFrame(eigenvalues)
@@ -64,7 +64,8 @@ def main(args):
 
     eigen = top_eigenpairs(mean, args.dim, tol=args.tolerance, seed=seed)
     model_of_increment = increment_model(mean, eigen, sample, k)
-    displacements = torch.as_tensor(z) @ eigen.vectors.double().T
+    U = eigen.vectors.double()
+    displacements = torch.as_tensor(z).to(U) @ U.T
     squares = direct_increments(model, sequence_losses, data[:k], data[k : k + 1], displacements)[:, 0] ** 2
     found = (mean, eigen.values, eigen.vectors, model_of_increment, increment, squares, args.sigma)
     tables.append([t.assign(procedure="corrected") for t in findings(*found)])

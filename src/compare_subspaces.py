@@ -51,7 +51,7 @@ def main(args):
     models = {
         name: increment_model(mean, e, sample, args.k) for name, e in (("top", top), ("bottom", bottom))
     }
-    models |= {name: increment_model_in(increment, basis) for name, basis in others.items()}
+    models |= {name: increment_model_in(increment, b.to(mean.device)) for name, b in others.items()}
     full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
     table = compare_subspaces(models, full, mean.size, args.dims, args.sigmas)
 
@@ -64,7 +64,8 @@ def main(args):
     )
     curvature = increment_model(mean, pool, sample, args.k).curvature
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
-    lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.numpy())
+    lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.cpu().numpy())
+    lemma["lambda_min"] = bottom.values[0].item()
     _point.write(args, (table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5))
 
 

@@ -65,7 +65,15 @@ def main(args):
                 on_step=show,
             )
             moved = (flat_weights(model) - centre).double().norm().item()
-            rows.append({"seed": args.data_seed, "k": k, **asdict(reached), "moved": moved})
+            rows.append(
+                {
+                    "seed": args.data_seed,
+                    "k": k,
+                    "ridge": args.solver.ridge,
+                    **asdict(reached),
+                    "moved": moved,
+                }
+            )
             save_tensors(model.state_dict(), path, {**meta, **rows[-1]})
     write_table(pd.DataFrame(rows), args.table, meta)
 

@@ -29,7 +29,8 @@ def main(args):
     quadratic = increment_model(operator, eigen, sample, args.k).leading(2)
     axis = np.linspace(-args.reach, args.reach, args.points) * args.sigma
     plane = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    displacements = torch.as_tensor(plane) @ eigen.vectors[:, :2].double().T
+    U = eigen.vectors[:, :2].double()
+    displacements = torch.as_tensor(plane).to(U) @ U.T
     true = direct_increments(model, sequence_losses, data[: args.k], data[args.k : args.k + 1], displacements)
     table = {"x": plane[:, 0], "y": plane[:, 1], "true": true[:, 0], "quadratic": quadratic.at(plane)}
     _point.write(args, (pd.DataFrame(table), args.out))

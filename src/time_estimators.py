@@ -52,7 +52,8 @@ class Problem:
         return increment_model(self.operator, self.eigen, sample, self.k)
 
     def direct(self, sigma):
-        displacements = torch.as_tensor(sigma * self.normals) @ self.eigen.vectors.double().T
+        U = self.eigen.vectors.double()
+        displacements = torch.as_tensor(sigma * self.normals).to(U) @ U.T
         nexts = self.data[self.k : self.k + 1]
         return direct_increments(self.model, sequence_losses, self.data[: self.k], nexts, displacements)[:, 0]
 

@@ -33,6 +33,9 @@ from valleyscope.increments import (
 from valleyscope.weights import LossFunction
 
 NORM_TOLERANCE = 0.05  # of ‖H_j‖, which enters a bound
+PROBES = (
+    1_000_000_007  # added to seeds: weights are drawn from the same seeds and must not point along probes
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,7 @@ class Candidate:
 
 def full_space_draws(size: int, samples: int, seed: int) -> Tensor:
     """v/σ of every full-space estimate of one seed, (S, N) float32."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(samples, size, generator=generator)
+    return torch.randn(samples, size, generator=torch.Generator().manual_seed(PROBES + seed))
 
 
 def _trace_draws(V: Tensor, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -99,10 +101,11 @@ def candidate_models(
     k = operator.samples
     V = draws.T.to(operator.device, operator.dtype)
     mean_images, mean_gradient = operator.matmat(V), operator.gradient()
+    along = V.double()
     result = []
     for index, sample in enumerate(sample_operators(model, loss_fn, candidates)):
         if index == 1:
-            V, mean_images = V[:, :few], mean_images[:, :few]
+            V, along, mean_images = V[:, :few], along[:, :few], mean_images[:, :few]
         subspace = increment_model(operator, eigen, sample, k)
         difference = sample.gradient().double() - mean_gradient.double()
         images = (sample.matmat(V) - mean_images) / (k + 1)
@@ -111,7 +114,7 @@ def candidate_models(
             Candidate(
                 subspace,
                 FullSpaceModel(subspace.value, slope_square, *_trace_draws(V, images)),
-                (V.double().T @ difference / (k + 1)).cpu().numpy(),
+                (along.T @ difference / (k + 1)).cpu().numpy(),
                 gradient_share(difference, eigen.vectors),
                 top_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
             )
@@ -161,7 +164,8 @@ def estimate_criteria(
             sampled = {"single": {}, "expected": {}}
             if dim >= max(grid.dims):
                 normals = draws if whole else torch.as_tensor(standard_normals(grid.samples, dim, grid.seed))
-                displacements = sigma * (normals if whole else normals @ eigen.vectors[:, :dim].T.double())
+                basis = eigen.vectors[:, :dim].double()
+                displacements = sigma * (normals if whole else normals.to(basis) @ basis.T)
                 true = direct_increments(model, loss_fn, data[:k], nexts, displacements)
                 sampled = _sampled(models, closed, whole, sigma, normals.numpy(), true)
             for name, chosen in (("single", slice(0, 1)), ("expected", slice(1, None))):

@@ -50,8 +50,9 @@ def _directions(eigen: EigenResult, dims: list[int], size: int, samples: int, se
         normals = torch.randn(
             samples, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
-        result[dim] = normals @ eigen.vectors[:, :dim].double().T
-    result[size] = full_space_draws(size, samples, seed).double()
+        basis = eigen.vectors[:, :dim].double()
+        result[dim] = normals.to(basis) @ basis.T
+    result[size] = full_space_draws(size, samples, seed).to(eigen.vectors.device, torch.float64)
     return result
 
 
@@ -59,7 +60,7 @@ def _changes(losses: Tensor, k: int) -> dict[str, np.ndarray]:
     """L_k and δ_k (S,) from losses (S, k + 1) in float64."""
     losses = losses.double()
     mean = losses[:, :k].mean(1)
-    return {"loss": mean.numpy(), "increment": ((losses[:, k] - mean) / (k + 1)).numpy()}
+    return {"loss": mean.cpu().numpy(), "increment": ((losses[:, k] - mean) / (k + 1)).cpu().numpy()}
 
 
 def expansion_errors(
@@ -90,7 +91,7 @@ def expansion_errors(
                 losses = displaced_losses(evaluated_model, loss_fn, data[: k + 1], sigma * directions)
                 changes = _changes(losses, k)
                 for quantity in ("loss", "increment"):
-                    modelled = (sigma * slopes[quantity] + sigma**2 / 2 * bends[quantity]).numpy()
+                    modelled = (sigma * slopes[quantity] + sigma**2 / 2 * bends[quantity]).cpu().numpy()
                     error = changes[quantity] - at_centre[name][quantity] - modelled
                     row = {"quantity": quantity, "dim": dim, "precision": name, "sigma": sigma}
                     rows.append(row | {"error": _rms(error), "signal": _rms(modelled)})
@@ -159,16 +160,19 @@ def compare_estimators(
     for dim in grid.dims:
         quadratic = whole.leading(dim)
         normals = standard_normals(max(counts), dim, grid.seed)
-        directions = torch.as_tensor(normals) @ basis[:, :dim].T
+        directions = torch.as_tensor(normals).to(basis) @ basis[:, :dim].T
         for sigma in grid.sigmas:
             true = direct_increments(double, loss_fn, data[:k], data[k : k + 1], sigma * directions)[:, 0]
             modelled = quadratic.at(sigma * normals)
+            terms = quadratic.terms(sigma)
+            summary = {
+                "gaussian_moment": quadratic.gaussian_moment(sigma),
+                "value": terms.pop("value"),
+                "beyond": sum(terms.values()),  # not a difference of the two, which would cancel at small σ
+                "variance": quadratic.variance(sigma),
+            }
             for count in counts:
-                row = {"dim": dim, "sigma": sigma, "samples": count, "value": quadratic.value**2}
-                row |= {
-                    "gaussian_moment": quadratic.gaussian_moment(sigma),
-                    "variance": quadratic.variance(sigma),
-                }
+                row = {"dim": dim, "sigma": sigma, "samples": count, **summary}
                 draws = {"direct": true**2, "quadratic": modelled**2, "difference": true**2 - modelled**2}
                 for name, squares in draws.items():
                     estimate = Estimate.of(squares[:count])

@@ -19,7 +19,7 @@ from valleyscope.hessian import HessianOperator
 from valleyscope.operators import Operator
 from valleyscope.weights import LossFunction, flat_weights, replica_losses
 
-SEQUENCES_AT_ONCE = 2048  # samples x points in one batched evaluation
+NUMBERS_AT_ONCE = 65_536  # of samples x points in one batched evaluation: tokens, of sequences
 POINTS_AT_ONCE = 8  # more bring nothing on a CPU
 
 
@@ -104,12 +104,15 @@ def displaced_losses(
 ) -> Tensor:
     """Losses of all samples (n, ...) at w + u for displacements u (S, N): (S, n)."""
     centre = flat_weights(model)
-    chunk = max(1, min(POINTS_AT_ONCE, SEQUENCES_AT_ONCE // len(samples)))
-    parts = [
-        replica_losses(model, loss_fn, centre + part, samples.to(centre.device))
-        for part in displacements.to(centre).split(chunk)
-    ]
-    return torch.cat(parts)
+    at_once = max(1, NUMBERS_AT_ONCE // samples[0].numel())
+    chunk = max(1, min(POINTS_AT_ONCE, at_once // len(samples)))
+    pieces = samples.to(centre.device).split(at_once)
+    return torch.cat(
+        [
+            torch.cat([replica_losses(model, loss_fn, centre + part, piece) for piece in pieces], dim=1)
+            for part in displacements.to(centre).split(chunk)
+        ]
+    )
 
 
 def sample_operators(model: nn.Module, loss_fn: LossFunction, samples: Tensor) -> Iterator[HessianOperator]:

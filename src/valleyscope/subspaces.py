@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from valleyscope.criteria import FullSpaceModel, IncrementModel, quadratic_strength
 from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.estimation import PROBES
 from valleyscope.increments import IncrementOperator
 from valleyscope.weights import LossFunction, flatten, select_parameters
 
@@ -19,7 +20,8 @@ def orthonormal(vectors: Tensor) -> Tensor:
 
 def random_subspace(size: int, dim: int, seed: int) -> Tensor:
     """D orthonormal directions drawn from the uniform distribution, (N, D) float32."""
-    return orthonormal(torch.randn(size, dim, generator=torch.Generator().manual_seed(seed)))
+    generator = torch.Generator().manual_seed(PROBES + seed)
+    return orthonormal(torch.randn(size, dim, generator=generator))
 
 
 def minibatch_gradients(

@@ -15,7 +15,7 @@ from valleyscope.estimation import (
     full_space_draws,
 )
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.model import ModelSettings, Transformer, sequence_losses
 from valleyscope.weights import at_weights, flat_weights
 
 K = 4
@@ -140,3 +140,13 @@ def test_a_missing_next_sample_is_refused(model, tokens, problem):
     operator, eigen = problem
     with pytest.raises(InputError, match="k = 4 needs 5 samples, the data has 4"):
         estimate_criteria(model, sequence_losses, operator, tokens[:K], tokens[K:], eigen, GRID)
+
+
+def test_probes_do_not_point_along_the_weights_of_the_same_seed():
+    settings = ModelSettings(vocab_size=64, context=4, depth=1, width=32, heads=2, kv_heads=2)
+    drawn = Transformer(settings, seed=3)
+    w = flat_weights(drawn)
+    probe = full_space_draws(len(w), 1, seed=3)[0]
+    size = drawn.embedding.weight.numel()
+    cosine = torch.cosine_similarity(probe[:size], w[:size], dim=0)
+    assert abs(cosine) < 6 / size**0.5

@@ -63,5 +63,5 @@ def test_newton_steps_are_taken_only_where_they_lower_the_gradient(model, tokens
     adam = minimise(model, sequence_losses, tokens[:5], centre, few)
     more = MinimiserSettings(3.0, 0, newton_steps=4, **SOLVER)
     newton = minimise(model, sequence_losses, tokens[:5], centre, more)
-    assert newton.gradient_norm < 0.1 * adam.gradient_norm
+    assert newton.gradient_norm < 0.9 * adam.gradient_norm
     assert 1 <= newton.newton_steps <= 4

@@ -24,6 +24,7 @@ def test_a_cell_is_judged_by_its_whole_interval():
     across = np.array([0.1, 0.2, 0.3])
     assert Cell("", across, 0.2, "below").verdict(10) == PARTLY
     assert Cell("", across, 0.2, "below").verdict(1) == UNTESTABLE  # its interval is wider than 0.2
+    assert Cell("", 100 * high, 0.2, "below").verdict(1) == NOT  # wide, but decided
     assert Cell("", np.array([np.nan, 1.0]), 0.2, "below").verdict(10) == UNTESTABLE
 
 
@@ -83,11 +84,12 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
     validity["sigma_star"], validity["sigma_floor"] = 5e-3 * (1 + 0.01 * validity["seed"]), 1e-5
     estimators = grid(weights=["trained"], seed=SEEDS, dim=[10], sigma=SIGMAS, samples=[8, 64])
     estimators["gaussian_moment"], estimators["value"], estimators["direct_se"] = 1.001, 1.0, 1e-4
+    estimators["beyond"] = 1e-3
     estimators["difference"] = 1e-3 * off * (1 + 0.01 * estimators["seed"])
     sets = grid(weights=["trained"], seed=SEEDS, dim=[4], draw=range(21))
     sets["quadratic"] = np.where(sets["draw"] == 0, 10.0, 1.0)
-    lemma5 = grid(weights=["trained"], seed=SEEDS).assign(
-        nonnegative=0.9, rank_correlation=0.5, off_diagonal=0.1
+    lemma5 = grid(weights=["trained", "minimisers"], seed=SEEDS).assign(
+        nonnegative=0.9, rank_correlation=0.5, off_diagonal=0.1, lambda_min=-0.05
     )
     subspaces = grid(
         weights=["trained"],
@@ -133,6 +135,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
         "estimators": estimators,
         "index_sets": sets,
         "lemma5": lemma5,
+        "minimisers": pd.DataFrame({"ridge": [0.1]}),
         "subspaces": subspaces,
         "timing": timing,
         "accuracy": accuracy,
@@ -223,3 +226,11 @@ def test_sigmas_beyond_the_validated_regime_are_named_and_not_judged():
     short["validity"].loc[0, "sigma_star"] = np.nan  # a seed where the model never holds
     with pytest.warns(UserWarning, match="beyond the validated regime"):
         assert shared.valid_sigmas("trajectory") == [1e-4]
+
+
+def test_a_saddle_is_no_minimiser():
+    bent = tables()
+    bent["lemma5"]["lambda_min"] = -0.2  # below minus the ridge
+    row = judge_claims(bent, LIMITS).set_index("id").loc["A10"]
+    assert row["verdict"] == UNTESTABLE
+    assert "not a minimum" in row["scale"]

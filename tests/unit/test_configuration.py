@@ -66,9 +66,9 @@ def changed(key, value):
         (
             "landscape.trajectory.k",
             [8192],
-            r"landscape\.trajectory\.k: 8192 .*k \+ 1 must be at most .* = 8192",
+            r"landscape\.trajectory\.k: 8192 .*k \+ 1 must be at most .* = 6144",
         ),
-        ("landscape.trajectory.k", [16, 36], r"landscape\.trajectory\.k: 36 .*multiple of .*batch = 8"),
+        ("landscape.trajectory.k", [16, 35], r"landscape\.trajectory\.k: 35 .*multiple of .*batch = 2"),
         ("landscape.timing.k", [10**9], r"landscape\.timing\.k: 1000000000 "),
         ("landscape.dims", [1, 60_000], r"landscape\.dims: 60000 .*N = 57344"),
         ("landscape.focus.eigenpairs", 60_000, r"landscape\.focus\.eigenpairs: 60000 .*N = 57344"),
@@ -78,7 +78,7 @@ def changed(key, value):
         ("landscape.focus.validity_limit", 1.5, r"landscape\.focus\.validity_limit: 1\.5 .*< 1"),
         ("landscape.minimisers.centre_from", 128, r"landscape\.minimisers\.centre_from: 128 .*beyond"),
         ("landscape.candidate_draws", 25, r"landscape\.candidate_draws: 25 .*samples = 24"),
-        ("landscape.spectrum.k", [1024], r"landscape\.spectrum\.k: 1024 .*k and 2k"),
+        ("landscape.spectrum.k", [24], r"landscape\.spectrum\.k: 24 .*k and 2k"),
         ("landscape.spectrum.dims", [17], r"landscape\.spectrum\.dims: 17 .*landscape\.dims"),
         (
             "landscape.trajectory.narrow_dims",
@@ -145,5 +145,5 @@ def test_a_missing_key_is_named():
 
 def test_a_text_too_short_for_the_run_is_refused(tmp_path):
     (tmp_path / "short.txt").write_text("too short\n" * 100)
-    with pytest.raises(InputError, match=r"landscape\.sequences: 8192 .*holds at most 27 sequences"):
+    with pytest.raises(InputError, match=r"landscape\.sequences: 6144 .*holds at most 27 sequences"):
         check_config(changed("data.text", str(tmp_path / "short.txt")), SCHEMA)
