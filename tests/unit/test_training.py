@@ -76,3 +76,15 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(data):
 def test_a_batch_larger_than_the_data_is_refused(data):
     with pytest.raises(ValueError, match="batch = 4 is larger"):
         train(Transformer(SIZE), sequence_losses, data[:3], data[:3], SETTINGS, seed=0)
+
+
+def test_the_weights_can_be_kept_after_any_step(data):
+    kept, model = {}, Transformer(SIZE)
+
+    def keep(step):
+        kept[step] = flat_weights(model)
+
+    train(model, sequence_losses, data, data[:4], SETTINGS, seed=0, on_step=keep)
+    assert sorted(kept) == list(range(1, 13))
+    assert torch.equal(kept[12], flat_weights(model))
+    assert not torch.equal(kept[1], kept[2])

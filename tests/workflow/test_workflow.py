@@ -139,3 +139,26 @@ def test_a_checkpoint_of_another_size_is_refused_in_one_line(tmp_path):
     if not torch.cuda.is_available():
         gpu = run_stage("find_eigenpairs", *arguments, "--model", json.dumps(size), "--device", "cuda")
         assert gpu.stderr == "find_eigenpairs: error: device cuda: torch sees no GPU; set device: cpu\n"
+
+
+def test_grids_that_do_not_fit_give_one_line(tmp_path):
+    size = {"vocab_size": 16, "context": 8, "depth": 1, "width": 8, "heads": 2, "kv_heads": 2}
+    tokens = {split: torch.randint(16, (1000,), dtype=torch.int32) for split in ("train", "held_out")}
+    save_tensors(tokens, tmp_path / "tokens.safetensors", {})
+    training = {"epochs": 1, "batch": 4, "learning_rate": 1e-3, "warmup": 0, "weight_decay": 0.0}
+    training = json.dumps({**training, "record_every": 1})
+    problem = ["--tokens", tmp_path / "tokens.safetensors", "--sequences", 16, "--data-seed", 0]
+    problem += ["--held-out-sequences", 4, "--model", json.dumps(size), "--training", training]
+    uneven = run_stage(
+        "train_model", *problem, "--seed", 0, "--snapshot-at", 4, 8, "--snapshots", tmp_path / "a",
+        "--checkpoint", tmp_path / "c", "--curve", tmp_path / "d",
+    )  # fmt: skip
+    assert uneven.stderr.startswith("train_model: error: --snapshot-at and --snapshots differ in length")
+    solver = {"ridge": 0.1, "steps": 1, "learning_rate": 1e-3, "newton_steps": 0, "products": 1}
+    solver = json.dumps({**solver, "stationarity": 1.0})
+    leak = run_stage(
+        "find_minimisers", *problem, "--centre-from", 8, "--solver", solver, "--k", 8,
+        "--checkpoints", tmp_path / "w", "--table", tmp_path / "t",
+    )  # fmt: skip
+    assert leak.stderr == "find_minimisers: error: --centre-from 8 must lie beyond k + 1 = 9\n"
+    assert not (tmp_path / "w").exists()
