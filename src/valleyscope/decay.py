@@ -19,13 +19,13 @@ def fit_power_law(k, values, power: int) -> tuple[float, float]:
 
 
 def sequences_until(slope: float, intercept: float, power: int, epsilon: float) -> float:
-    """k after which the fitted Δ^{1/power} is below epsilon (nats); nan if the fit does not fall.
+    """k ≥ 1 after which the fitted Δ^{1/power} is below epsilon (nats); nan if the fit does not fall.
 
     From Δ = exp(intercept) (k+1)^(slope − power) at Δ^{1/power} = ε.
     """
     if slope >= power:
         return float("nan")
-    return float(np.exp((power * np.log(epsilon) - intercept) / (slope - power)) - 1)
+    return max(1.0, float(np.exp((power * np.log(epsilon) - intercept) / (slope - power)) - 1))
 
 
 def fit_slopes(criteria: pd.DataFrame) -> pd.DataFrame:

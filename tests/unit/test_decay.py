@@ -17,6 +17,10 @@ def test_a_power_law_is_found_and_inverted():
     assert np.sqrt(3.0 * (wanted + 1) ** -1.7) == pytest.approx(1e-3)
 
 
+def test_what_is_small_from_the_start_needs_one():
+    assert sequences_until(0.0, 0.0, 2, epsilon=10.0) == 1.0
+
+
 def test_what_does_not_fall_is_never_small():
     assert np.isnan(sequences_until(2.0, 0.0, 2, 1e-3))
 

@@ -9,17 +9,25 @@ from matplotlib.ticker import MaxNLocator
 from valleyscope.plotting.style import new_figure
 
 WEIGHTS = {"trained": "trained weights", "minimisers": "minimiser of $L_k$"}
-TITLES = {"true": r"$\delta_k$", "quadratic": "quadratic model", "difference": "true minus model"}
+TITLES = {
+    "true": r"$\delta_k - \delta_k(0)$",
+    "quadratic": "quadratic model",
+    "difference": "true minus model",
+}
 SHADES = 25  # odd: the middle one, white, holds 0
 
 
 def planes(geometry: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The plane of each weights setting: first seed, largest k, with the difference."""
-    table = geometry.dropna().assign(difference=lambda rows: rows["true"] - rows["quadratic"])
+    """The plane of each weights setting: first seed, largest k, changes from its centre and their difference."""
     found = {}
-    for weights, rows in table.groupby("weights", sort=False):
+    for weights, rows in geometry.dropna().groupby("weights", sort=False):
         rows = rows[rows["seed"] == rows["seed"].min()]
-        found[weights] = rows[rows["k"] == rows["k"].max()]
+        plane = rows[rows["k"] == rows["k"].max()].copy()
+        # An even grid lacks 0: then the point next to it stands for it.
+        centre = plane.loc[np.hypot(plane["x"], plane["y"]).idxmin()]
+        for name in ("true", "quadratic"):
+            plane[name] -= centre[name]
+        found[weights] = plane.assign(difference=plane["true"] - plane["quadratic"])
     return found
 
 
@@ -64,9 +72,8 @@ def _draw_plane(panel: plt.Axes, plane: pd.DataFrame, name: str, limit: float):
 
 
 def reach(plane: pd.DataFrame) -> float:
-    """Largest |δ − δ(0)| on the plane; an even grid lacks 0, then the point next to it stands for it."""
-    origin = plane.loc[np.hypot(plane["x"], plane["y"]).idxmin(), "true"]
-    return (plane["true"] - origin).abs().max()
+    """Largest |δ − δ(0)| on the plane."""
+    return plane["true"].abs().max()
 
 
 def _caption(shown: dict[str, pd.DataFrame]) -> str:
@@ -78,7 +85,7 @@ def _caption(shown: dict[str, pd.DataFrame]) -> str:
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(plane["seed"].iloc[0] for plane in shown.values()))
     return (
         "Relative to the largest |δ − δ(0)| on the plane the quadratic model is off by at most "
-        f"{'; '.join(errors)}. δ_k in nats on the plane of the two leading eigenvectors u₁, u₂ of H^(k), + marks w_k; "
+        f"{'; '.join(errors)}. Change of δ_k from the centre in nats, on the plane of the two leading eigenvectors u₁, u₂ of H^(k), + marks w_k; "
         "white is 0; the first two panels of a row share their colours, the third has its own. "
         f"This is one model (seed {seeds}), an example without an interval."
     )

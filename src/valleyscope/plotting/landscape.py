@@ -85,7 +85,11 @@ def widths(probes: dict) -> dict[str, float]:
 def sigma_star(
     validity: pd.DataFrame, weights: str, dim: int, quantity="increment", precision="float64"
 ) -> pd.Series:
-    """σ* by seed, NaN where the model exceeds its limit of error at every σ."""
+    """σ* by seed, NaN where the model exceeds its limit of error at every σ.
+
+    A D that was not measured takes the σ* of the next larger one, which promises less.
+    """
+    dim = min((d for d in validity["dim"].unique() if d >= dim), default=dim)
     rows = validity.query(
         "weights == @weights and dim == @dim and quantity == @quantity and precision == @precision"
     )
