@@ -85,7 +85,12 @@ def _draw_times(panel: plt.Axes, table: pd.DataFrame, accuracy: pd.DataFrame) ->
         panel.plot(accuracy["sigma"], shown, "-", lw=1, color=colour)
         panel.plot(accuracy["sigma"][reached], shown[reached], "o", ms=4, color=colour, label=NAMES[name])
         panel.plot(accuracy["sigma"][~reached], shown[~reached], "o", ms=4, color=colour, mfc="white")
-    panel.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="seconds")
+    panel.set(xscale="log", xlabel=r"$\sigma$", ylabel="seconds")
+    longest = max(line.get_ydata().max(initial=0) for line in panel.lines)
+    if longest > 10 * rows["end_to_end"].min():
+        panel.set_yscale("log")
+    else:
+        panel.set_ylim(0, 1.3 * longest)
     panel.legend()
     panel.set_title("To 1 % relative standard error")
 
