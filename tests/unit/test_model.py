@@ -97,7 +97,8 @@ def test_d6_builds_at_the_papers_size():
     assert (size["depth"], size["width"], size["width"] // size["heads"]) == (6, 384, 128)
     # 2 V C for embedding and head, 12 C² for each block
     assert sum(p.numel() for p in model.parameters()) == 2 * 50304 * 384 + 6 * 12 * 384**2 == 49_250_304
-    assert model(torch.empty(1, 512, dtype=torch.long, device="meta")).shape == (1, 512, 50304)
+    T = size["context"]
+    assert model(torch.empty(1, T, dtype=torch.long, device="meta")).shape == (1, T, 50304)
 
 
 def test_impossible_sizes_are_named():
