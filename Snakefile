@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from _workflow import as_json, corpus_source, options, problem, sources
+from _workflow import as_json, corpus_source, middle, options, problem, sources
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
 
@@ -377,7 +377,7 @@ rule estimate_fixed_weights:
         checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
         k=SIZES["trajectory"],
         candidates=A["candidates"],
-        sigmas=sorted(A["sigmas"])[len(A["sigmas"]) // 2],  # one is enough for a control
+        sigmas=middle(A["sigmas"]),  # one is enough for a control
         samples=A["samples"],
     shell:
         "python src/estimate_fixed_weights.py --threads {threads} {params.problem}"
@@ -553,9 +553,10 @@ rule compare_eigensolvers:
         memory=config["memory_budget"],
         grid=A["eigensolvers"],
     shell:
-        "python src/compare_eigensolvers.py" + POINT + " --weights {wildcards.regime}"
-        " --count {params.grid[count]} --tolerances {params.grid[tolerances]} --steps {params.grid[steps]}"
-        " --out {output:q} 2>&1 | tee {log:q}"
+        "python src/compare_eigensolvers.py"
+        + POINT
+        + " --weights {wildcards.regime} --count {params.grid[count]} --tolerances {params.grid[tolerances]}"
+        " --steps {params.grid[steps]} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule compare_procedures:

@@ -20,6 +20,11 @@ def options(settings: dict) -> str:
     return shlex.join(word for pair in words for word in pair)
 
 
+def middle(values: list[float]) -> float:
+    """The middle value of a grid."""
+    return sorted(values)[len(values) // 2]
+
+
 def problem(config: dict, section: dict) -> str:
     """The command-line options that fix a learning problem, quoted for the shell."""
     model = {"vocab_size": config["data"]["vocab_size"], **section["model"]}
