@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from _workflow import as_json, corpus_source, middle, options, problem, sources
+from _workflow import as_json, corpus_source, middle, options, ordered, problem, sources
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
 
@@ -436,7 +436,7 @@ rule compare_estimators:
     params:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        grid=A["focus"]["estimators"],
+        grid=ordered(A["focus"]["estimators"]),
     shell:
         "python src/compare_estimators.py"
         + POINT
@@ -465,7 +465,7 @@ rule compare_subspaces:
     params:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        grid=A["focus"]["subspaces"],
+        grid=ordered(A["focus"]["subspaces"]),
     shell:
         "python src/compare_subspaces.py"
         + POINT
@@ -522,7 +522,7 @@ rule measure_spectrum:
     params:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        grid=A["spectrum"],
+        grid=ordered(A["spectrum"]),
         tolerance=A["tolerance"],
     shell:
         "python src/measure_spectrum.py"
@@ -551,7 +551,7 @@ rule compare_eigensolvers:
     params:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        grid=A["eigensolvers"],
+        grid=ordered(A["eigensolvers"]),
     shell:
         "python src/compare_eigensolvers.py"
         + POINT
@@ -577,7 +577,7 @@ rule compare_procedures:
     params:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        grid=A["published"],
+        grid=ordered(A["published"]),
         tolerance=A["tolerance"],
     shell:
         "python src/compare_procedures.py"
@@ -618,7 +618,7 @@ rule time_estimators:
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         seed=A["seeds"][0],
-        timing=A["timing"],
+        timing=ordered(A["timing"]),
         steps=A["published"]["steps"],
         sigmas=A["sigmas"],
         tolerance=A["tolerance"],

@@ -14,6 +14,11 @@ def as_json(settings: dict) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+def ordered(settings: dict) -> dict:
+    """Settings as a parameter of a rule, the same whatever the order of their keys in the file."""
+    return dict(sorted(settings.items()))
+
+
 def options(settings: dict) -> str:
     """Settings as command-line options --key value, sorted and quoted for the shell."""
     words = [(f"--{key.replace('_', '-')}", str(value)) for key, value in sorted(settings.items())]
