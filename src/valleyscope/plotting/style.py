@@ -60,8 +60,9 @@ def save_figure(figure: Figure, caption: str, stem: Path, formats=tuple(FORMATS)
     for suffix in formats:
         with write_atomically(stem.with_suffix(suffix)) as temporary:
             figure.savefig(temporary, metadata=FORMATS[suffix])
+    # The report reads captions as reStructuredText, where |x| is a reference; ∣ looks the same.
     with write_atomically(stem.with_suffix(".txt")) as temporary:
-        temporary.write_text(caption + "\n", encoding="utf-8")
+        temporary.write_text(caption.replace("|", "∣") + "\n", encoding="utf-8")
     plt.close(figure)
 
 
