@@ -57,6 +57,18 @@ def test_the_gradient_with_the_ridge_vanishes_and_stationarity_is_its_share_of_t
     assert torch.linalg.eigvalsh(H).min() > 0
 
 
+def test_stationarity_far_from_a_minimiser(model, tokens):
+    centre, rho = flat_weights(model), 3.0
+    found = minimise(
+        model, sequence_losses, tokens[:5], centre, MinimiserSettings(rho, 5, newton_steps=0, **SOLVER)
+    )
+    offset = rho * (flat_weights(model) - centre)
+    each = [dense.gradient(model, sequence_losses, tokens[i : i + 1]) + offset for i in range(5)]
+    noise = sum(g.square().sum().item() for g in each) / 5
+    square = (sum(each) / 5).square().sum().item()
+    assert found.stationarity == pytest.approx(square / (noise / 5), rel=1e-6, abs=0)
+
+
 def test_newton_steps_are_taken_only_where_they_lower_the_gradient(model, tokens):
     centre = flat_weights(model)
     few = MinimiserSettings(3.0, 60, newton_steps=0, **SOLVER)
