@@ -5,7 +5,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from _workflow import as_json, corpus_source, middle, options, ordered, problem, sources
+from _workflow import (
+    as_json,
+    corpus_source,
+    drift_grid,
+    middle,
+    options,
+    ordered,
+    prediction_grid,
+    problem,
+    sources,
+)
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
 
@@ -26,11 +36,11 @@ B = config["connectivity"]
 PROBLEM_A = problem(config, A)
 PROBLEM_B = problem(config, B) + f" --data-seed {B['data_seed']}"
 PAIRS = {f"{a}-{b}": (a, b) for a, b in B["pairs"]}
-SGD = B["dynamics"]["sgd"]
-DRIVES = {  # noise -> settings of that run; batch 0 is the whole data
-    "minibatch": SGD,
-    "none": {**SGD, "batch": 0, "steps": B["dynamics"]["control_steps"]},
-}
+CURVES = [(v, kind) for v in B["kinds"] for kind in B["kinds"][v]]  # (variant, path finder)
+LOOKED_AT = B["looked_at"]  # the one on which SGD runs
+RUNS = B["dynamics"]["runs"]
+PARENTS = B["branching"]["parents"]
+PREDICTION_SEEDS = 1000  # added to seeds, so that prediction and measurement share no draw
 
 
 def parts(pattern, **values):
@@ -69,13 +79,28 @@ def dims(w):
     return A["dims"] if wide else A["trajectory"]["narrow_dims"]
 
 
+def on_paths(name):
+    """Parts of a table, one for each path."""
+    return [
+        f"{OUT}/parts/connectivity/{name}_{v}_{kind}_{pair}.csv"
+        for v, kind in CURVES
+        for pair in PAIRS
+    ]
+
+
 # table -> the parts it is gathered from
-ON_PATHS = {"kind": ["straight", "trained"], "pair": PAIRS}
+PROFILE = ["curvature", "eigenvalues", "groups"]
 TRAJECTORY = {"trajectory": A["spectrum"]["k"]}
 TRAINED = {"trained": FOCUS["trained"]}
 TABLES = {
     "training_landscape": parts("landscape/curve_{seed}", seed=A["seeds"]),
-    "training_minima": parts("connectivity/curve_{seed}", seed=sorted(set(sum(B["pairs"], [])))),
+    "valley_fits": parts("valley/fits_{seed}", seed=B["valley"]["seeds"]),
+    "valley_profile": parts("valley/profile_{seed}", seed=B["valley"]["seeds"]),
+    "valley_trajectories": parts("valley/trajectories_{seed}", seed=B["valley"]["seeds"]),
+    "training_minima": parts(
+        "connectivity/curve_{variant}_{seed}", variant=B["training"], seed=sum(B["pairs"], [])
+    ),
+    "minima": parts("connectivity/minima_{variant}_{pair}", variant=B["training"], pair=PAIRS),
     "minimisers": parts("landscape/minimisers_{seed}", seed=A["seeds"]),
     "eigenvalues": points("eigenvalues", SIZES),
     "points": points("point", SIZES),
@@ -95,11 +120,19 @@ TABLES = {
     "eigensolvers": points("eigensolvers", {"trained": [A["eigensolvers"]["k"]]}),
     "published": points("published", {"trained": A["published"]["k"]}),
     "published_eigenvalues": points("published_eigenvalues", {"trained": A["published"]["k"]}),
-    "path_curvature": parts("connectivity/curvature_{kind}_{pair}", **ON_PATHS),
-    "path_losses": parts("connectivity/losses_{kind}_{pair}", **ON_PATHS),
-    "projected_sgd": parts("connectivity/trajectories_{noise}_{pair}", noise=DRIVES, pair=PAIRS),
+    "paths": on_paths("path"),
+    **{f"path_{name}": on_paths(name) for name in ["losses", *PROFILE]},
+    "path_criteria": parts(f"connectivity/criteria_{LOOKED_AT}_{{pair}}", pair=PAIRS),
+    "path_spectrum": parts(f"connectivity/spectrum_{LOOKED_AT}_{{pair}}", pair=PAIRS),
+    "projected_sgd": parts("connectivity/trajectories_{run}_{pair}", run=RUNS, pair=PAIRS),
+    "path_drift": parts("connectivity/drift_{pair}", pair=PAIRS),
+    "path_drift_predicted": parts("connectivity/predicted_{pair}", pair=PAIRS),
+    "children": parts("connectivity/children_{parent}", parent=PARENTS),
+    "children_curvature": parts("connectivity/children_curvature_{parent}", parent=PARENTS),
+    "averages": parts("connectivity/averages_{pair}", pair=PAIRS),
 }
 OWN_RULE = ["timing", "accuracy", "slopes", "sequences", "claims"]  # tables made whole
+OWN_RULE += ["replicas", "drift_slopes", "drift_velocities", "drift_exponents"]
 JUDGED = [
     "criteria",
     "terms",
@@ -128,24 +161,53 @@ FIGURES = {
     "eigensolvers": ("Paper A", ["eigensolvers"]),
     "geometry": ("Paper A", ["geometry"]),
     "sequences": ("Paper A", ["sequences"]),
-    "path_profile": ("Paper B", ["path_losses", "path_curvature"]),
-    "projected_sgd": ("Paper B", ["projected_sgd"]),
+    "valley": ("Paper B", ["valley_fits", "valley_profile", "valley_trajectories"]),
+    "path_profile": ("Paper B", ["path_losses", "path_curvature", "paths"]),
+    "path_groups": ("Paper B", ["path_groups", "path_curvature"]),
+    "path_spectrum": ("Paper B", ["path_spectrum", "path_eigenvalues", "path_curvature"]),
+    "path_criteria": ("Paper B", ["path_criteria", "path_curvature"]),
+    "projected_sgd": ("Paper B", ["projected_sgd", "path_losses"]),
+    "optimisers": ("Paper B", ["projected_sgd"]),
+    "unprojected": ("Paper B", ["projected_sgd", "path_losses"]),
+    "path_drift": ("Paper B", ["path_drift", "path_drift_predicted", "drift_slopes"]),
+    "drift_sweeps": ("Paper B", ["drift_velocities", "drift_exponents"]),
+    "branching": ("Paper B", ["children", "children_curvature"]),
+    "averages": ("Paper B", ["averages"]),
 }
 CATEGORY = {table: category for category, tables in FIGURES.values() for table in tables}
-CATEGORY |= {"minimisers": "Paper A", "points": "Paper A"}
+CATEGORY |= {"minimisers": "Paper A", "points": "Paper A", "minima": "Paper B"}
 POINT = (  # the options of every stage at a point
     " --threads {threads} {params.problem} --memory-budget {params.memory} --data-seed {wildcards.seed}"
     " --tokens {input.tokens:q} --checkpoint {input.checkpoint:q} --k {wildcards.k}"
 )
 
 
+PATH = (  # the options of every stage on a path
+    " --threads {threads} {params.problem} --memory-budget {params.memory} --tokens {input.tokens:q}"
+    " --path {input.path:q} --pair {wildcards.pair} --seed {params.seed}"
+)
+PATH_FILE = f"{OUT}/parts/connectivity/path_{LOOKED_AT}_{{pair}}.safetensors"
+LOOKED_AT_OPTIONS = " --variant {} --kind {}".format(*LOOKED_AT.split("_"))
+
+
+def seed_of_pair(w):
+    return PAIRS[w.pair][0]
+
+
+def parent_of(w):
+    """The family whose children are evaluated beside a pair's path: one each."""
+    return PARENTS[list(PAIRS).index(w.pair)]
+
+
 wildcard_constraints:
-    seed="|".join(str(seed) for seed in {*A["seeds"], *sum(B["pairs"], [])}),
+    seed="|".join(map(str, {*A["seeds"], *sum(B["pairs"], []), *B["valley"]["seeds"]})),
     k="[0-9]+",
+    parent="|".join(map(str, PARENTS)),
     regime="|".join(CHECKPOINTS),
     pair="|".join(PAIRS),
-    kind="straight|trained",
-    noise="|".join(DRIVES),
+    variant="|".join(B["training"]),
+    kind="straight|bezier|polygon|autoneb",
+    run="|".join(RUNS),
     table="|".join(TABLES),
     figure="|".join(FIGURES),
     weights="random|trained",
@@ -693,119 +755,404 @@ rule judge_claims:
 # ---------------------------------------------------------------- Paper B: paths between minima
 
 
+rule simulate_valley:
+    """Brownian particles in the toy valley: its effective potential."""
+    input:
+        code=sources("simulate_valley"),
+    output:
+        fits=f"{OUT}/parts/valley/fits_{{seed}}.csv",
+        profile=f"{OUT}/parts/valley/profile_{{seed}}.csv",
+        trajectories=f"{OUT}/parts/valley/trajectories_{{seed}}.csv",
+    log:
+        f"{OUT}/logs/simulate_valley/{{seed}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/simulate_valley/{{seed}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        valley=as_json(B["valley"]["settings"]),
+    shell:
+        "python src/simulate_valley.py --threads {threads} --seed {wildcards.seed} --valley {params.valley:q}"
+        " --fits {output.fits:q} --profile {output.profile:q} --trajectories {output.trajectories:q}"
+        " 2>&1 | tee {log:q}"
+
+
 rule train_minimum:
     """Train to the loss floor on a small subset, the same for all seeds."""
     input:
         code=sources("train_model"),
         tokens=rules.encode_corpus.output.tokens,
     output:
-        checkpoint=f"{OUT}/parts/connectivity/minimum_{{seed}}.safetensors",
-        meta=f"{OUT}/parts/connectivity/minimum_{{seed}}.safetensors.json",
-        curve=f"{OUT}/parts/connectivity/curve_{{seed}}.csv",
+        checkpoint=f"{OUT}/parts/connectivity/minimum_{{variant}}_{{seed}}.safetensors",
+        meta=f"{OUT}/parts/connectivity/minimum_{{variant}}_{{seed}}.safetensors.json",
+        curve=f"{OUT}/parts/connectivity/curve_{{variant}}_{{seed}}.csv",
     log:
-        f"{OUT}/logs/train_minimum/{{seed}}.log",
+        f"{OUT}/logs/train_minimum/{{variant}}_{{seed}}.log",
     benchmark:
-        f"{OUT}/benchmarks/train_minimum/{{seed}}.tsv"
+        f"{OUT}/benchmarks/train_minimum/{{variant}}_{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_B,
-        training=as_json(B["training"]),
+        training=lambda w: as_json(B["training"][w.variant]),
     shell:
-        "python src/train_model.py --threads {threads} {params.problem}"
-        " --tokens {input.tokens:q}"
-        " --seed {wildcards.seed} --training {params.training:q}"
+        "python src/train_model.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
+        " --seed {wildcards.seed} --training {params.training:q} --variant {wildcards.variant}"
         " --checkpoint {output.checkpoint:q} --curve {output.curve:q} 2>&1 | tee {log:q}"
 
 
-rule connect_minima:
-    """The straight line and a trained low-loss polygon between two minima."""
+rule relax_minima:
+    """Relax both ends as the points of a path will be; how low, flat and stationary they are."""
     input:
-        code=sources("connect_minima"),
+        code=sources("relax_minima"),
         tokens=rules.encode_corpus.output.tokens,
         ends=lambda w: [
-            f"{OUT}/parts/connectivity/minimum_{seed}.safetensors" for seed in PAIRS[w.pair]
+            f"{OUT}/parts/connectivity/minimum_{w.variant}_{seed}.safetensors"
+            for seed in PAIRS[w.pair]
         ],
     output:
-        straight=f"{OUT}/parts/connectivity/path_straight_{{pair}}.safetensors",
-        trained=f"{OUT}/parts/connectivity/path_trained_{{pair}}.safetensors",
-        meta=multiext(
-            f"{OUT}/parts/connectivity/path_",
-            "straight_{pair}.safetensors.json",
-            "trained_{pair}.safetensors.json",
-        ),
+        ends=f"{OUT}/parts/connectivity/ends_{{variant}}_{{pair}}.safetensors",
+        meta=f"{OUT}/parts/connectivity/ends_{{variant}}_{{pair}}.safetensors.json",
+        table=f"{OUT}/parts/connectivity/minima_{{variant}}_{{pair}}.csv",
     log:
-        f"{OUT}/logs/connect_minima/{{pair}}.log",
+        f"{OUT}/logs/relax_minima/{{variant}}_{{pair}}.log",
     benchmark:
-        f"{OUT}/benchmarks/connect_minima/{{pair}}.tsv"
-    conda:
-        "envs/environment.yaml"
-    params:
-        problem=PROBLEM_B,
-        seed=lambda w: PAIRS[w.pair][0],
-        polygon=as_json(B["polygon"]),
-    shell:
-        "python src/connect_minima.py --threads {threads} {params.problem}"
-        " --tokens {input.tokens:q}"
-        " --ends {input.ends:q} --seed {params.seed} --polygon {params.polygon:q}"
-        " --straight {output.straight:q} --trained {output.trained:q} 2>&1 | tee {log:q}"
-
-
-rule profile_path:
-    """Loss, Tr H and the largest eigenvalue along a path."""
-    input:
-        code=sources("profile_path"),
-        tokens=rules.encode_corpus.output.tokens,
-        path=f"{OUT}/parts/connectivity/path_{{kind}}_{{pair}}.safetensors",
-    output:
-        curvature=f"{OUT}/parts/connectivity/curvature_{{kind}}_{{pair}}.csv",
-        losses=f"{OUT}/parts/connectivity/losses_{{kind}}_{{pair}}.csv",
-    log:
-        f"{OUT}/logs/profile_path/{{kind}}_{{pair}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/profile_path/{{kind}}_{{pair}}.tsv"
+        f"{OUT}/benchmarks/relax_minima/{{variant}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
-        seed=lambda w: PAIRS[w.pair][0],
-        profile=options(B["profile"]),
+        seed=seed_of_pair,
+        descent=as_json(B["descent"]),
+        probes=B["profile"]["settings"]["probes"],
+        tolerance=B["profile"]["settings"]["tolerance"],
     shell:
-        "python src/profile_path.py --threads {threads} {params.problem}"
-        " --memory-budget {params.memory}"
-        " --tokens {input.tokens:q}"
-        " --path {input.path:q} --kind {wildcards.kind} --pair {wildcards.pair}"
-        " {params.profile} --seed {params.seed} --curvature {output.curvature:q} --losses {output.losses:q}"
-        " 2>&1 | tee {log:q}"
+        "python src/relax_minima.py --threads {threads} {params.problem} --memory-budget {params.memory}"
+        " --tokens {input.tokens:q} --ends {input.ends:q} --variant {wildcards.variant} --pair {wildcards.pair}"
+        " --descent {params.descent:q} --probes {params.probes} --tolerance {params.tolerance}"
+        " --seed {params.seed} --out {output.ends:q} --table {output.table:q} 2>&1 | tee {log:q}"
 
 
-rule run_projected_sgd:
-    """SGD (or gradient descent, its control) beside the trained path, projected back to it."""
+rule connect_minima:
+    """A path between two relaxed minima; an interrupted search goes on where it stopped."""
     input:
-        code=sources("run_projected_sgd"),
+        code=sources("connect_minima"),
         tokens=rules.encode_corpus.output.tokens,
-        path=f"{OUT}/parts/connectivity/path_trained_{{pair}}.safetensors",
+        ends=f"{OUT}/parts/connectivity/ends_{{variant}}_{{pair}}.safetensors",
     output:
-        f"{OUT}/parts/connectivity/trajectories_{{noise}}_{{pair}}.csv",
+        path=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.safetensors",
+        meta=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.safetensors.json",
+        table=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.csv",
     log:
-        f"{OUT}/logs/run_projected_sgd/{{noise}}_{{pair}}.log",
+        f"{OUT}/logs/connect_minima/{{variant}}_{{kind}}_{{pair}}.log",
     benchmark:
-        f"{OUT}/benchmarks/run_projected_sgd/{{noise}}_{{pair}}.tsv"
+        f"{OUT}/benchmarks/connect_minima/{{variant}}_{{kind}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
     params:
         problem=PROBLEM_B,
-        seed=lambda w: PAIRS[w.pair][0],
-        starts=B["dynamics"]["starts"],
-        replicas=lambda w: B["dynamics"]["replicas"] if w.noise == "minibatch" else 1,
-        sgd=lambda w: as_json(DRIVES[w.noise]),
+        seed=seed_of_pair,
+        descent=as_json(B["descent"]),
+        finder=lambda w: as_json(B["finders"].get(w.kind, {})),
     shell:
-        "python src/run_projected_sgd.py --threads {threads} {params.problem}"
-        " --tokens {input.tokens:q}"
-        " --path {input.path:q} --pair {wildcards.pair} --noise {wildcards.noise}"
-        " --starts {params.starts} --replicas {params.replicas} --seed {params.seed}"
-        " --sgd {params.sgd:q} --out {output:q} 2>&1 | tee {log:q}"
+        "python src/connect_minima.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
+        " --ends {input.ends:q} --variant {wildcards.variant} --kind {wildcards.kind} --pair {wildcards.pair}"
+        " --finder {params.finder:q} --descent {params.descent:q} --seed {params.seed}"
+        " --out {output.path:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule profile_path:
+    """Loss, curvature, gradient noise and Paper A's criterion along a path."""
+    input:
+        code=sources("profile_path"),
+        tokens=rules.encode_corpus.output.tokens,
+        path=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.safetensors",
+    output:
+        curvature=f"{OUT}/parts/connectivity/curvature_{{variant}}_{{kind}}_{{pair}}.csv",
+        eigenvalues=f"{OUT}/parts/connectivity/eigenvalues_{{variant}}_{{kind}}_{{pair}}.csv",
+        groups=f"{OUT}/parts/connectivity/groups_{{variant}}_{{kind}}_{{pair}}.csv",
+        losses=f"{OUT}/parts/connectivity/losses_{{variant}}_{{kind}}_{{pair}}.csv",
+        criteria=f"{OUT}/parts/connectivity/criteria_{{variant}}_{{kind}}_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/profile_path/{{variant}}_{{kind}}_{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/profile_path/{{variant}}_{{kind}}_{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        seed=seed_of_pair,
+        profile=as_json(B["profile"]["settings"]),
+        points=B["profile"]["points"],
+        dense=B["profile"]["dense_points"],
+        criteria=options(B["criteria"]),
+    shell:
+        "python src/profile_path.py"
+        + PATH
+        + " --variant {wildcards.variant} --kind {wildcards.kind} --points {params.points}"
+        " --dense-points {params.dense} --profile {params.profile:q} {params.criteria}"
+        " --curvature {output.curvature:q} --eigenvalues {output.eigenvalues:q} --groups {output.groups:q}"
+        " --losses {output.losses:q} --criteria {output.criteria:q} 2>&1 | tee {log:q}"
+
+
+rule measure_path_spectrum:
+    """Spectral density of the Hessian at some positions."""
+    input:
+        code=sources("measure_path_spectrum"),
+        tokens=rules.encode_corpus.output.tokens,
+        path=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.safetensors",
+    output:
+        f"{OUT}/parts/connectivity/spectrum_{{variant}}_{{kind}}_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/measure_path_spectrum/{{variant}}_{{kind}}_{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_path_spectrum/{{variant}}_{{kind}}_{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        seed=seed_of_pair,
+        spectrum=options(B["spectrum"]),
+    shell:
+        "python src/measure_path_spectrum.py"
+        + PATH
+        + " --variant {wildcards.variant} --kind {wildcards.kind} {params.spectrum} --out {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule run_projected_sgd:
+    """SGD, its rivals and controls beside the path, projected back to it."""
+    input:
+        code=sources("run_projected_sgd"),
+        tokens=rules.encode_corpus.output.tokens,
+        path=PATH_FILE,
+    output:
+        f"{OUT}/parts/connectivity/trajectories_{{run}}_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/run_projected_sgd/{{run}}_{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/run_projected_sgd/{{run}}_{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        seed=seed_of_pair,
+        starts=lambda w: RUNS[w.run]["starts"],
+        replicas=lambda w: RUNS[w.run]["replicas"],
+        sgd=lambda w: as_json(RUNS[w.run]["sgd"]),
+    shell:
+        "python src/run_projected_sgd.py"
+        + PATH
+        + LOOKED_AT_OPTIONS
+        + " --run {wildcards.run} --starts {params.starts} --replicas {params.replicas} --sgd {params.sgd:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule measure_drift:
+    """Displacement along the path in one period of plain SGD, beyond descent."""
+    input:
+        code=sources("measure_drift"),
+        tokens=rules.encode_corpus.output.tokens,
+        path=PATH_FILE,
+    output:
+        f"{OUT}/parts/connectivity/drift_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/measure_drift/{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_drift/{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        seed=seed_of_pair,
+        grid=as_json(drift_grid(B["drift"])),
+        positions=B["drift"]["positions"],
+        replicas=B["drift"]["replicas"],
+        followed=B["drift"]["followed"],
+    shell:
+        "python src/measure_drift.py"
+        + PATH
+        + LOOKED_AT_OPTIONS
+        + " --positions {params.positions} --replicas {params.replicas} --followed {params.followed}"
+        " --grid {params.grid:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule predict_drift:
+    """The same from curvature and gradient noise alone."""
+    input:
+        code=sources("predict_drift"),
+        tokens=rules.encode_corpus.output.tokens,
+        path=PATH_FILE,
+    output:
+        f"{OUT}/parts/connectivity/predicted_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/predict_drift/{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/predict_drift/{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        seed=lambda w: PREDICTION_SEEDS + seed_of_pair(w),
+        grid=as_json(prediction_grid(B["drift"])),
+        positions=B["drift"]["positions"],
+        batches=sorted({B["drift"]["batch"], *B["drift"]["batches"]}),
+        probes=B["drift"]["probes"],
+    shell:
+        "python src/predict_drift.py"
+        + PATH
+        + LOOKED_AT_OPTIONS
+        + " --positions {params.positions} --batches {params.batches} --probes {params.probes}"
+        " --grid {params.grid:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule fit_drift:
+    """Slopes, velocities and exponents of measured against predicted drift."""
+    input:
+        code=sources("fit_drift"),
+        measured=f"{OUT}/path_drift.csv",
+        predicted=f"{OUT}/path_drift_predicted.csv",
+    output:
+        slopes=report(
+            f"{OUT}/drift_slopes.csv",
+            caption="captions/table.rst",
+            category="Paper B",
+            labels={"what": "drift_slopes", "kind": "table"},
+        ),
+        velocities=report(
+            f"{OUT}/drift_velocities.csv",
+            caption="captions/table.rst",
+            category="Paper B",
+            labels={"what": "drift_velocities", "kind": "table"},
+        ),
+        exponents=report(
+            f"{OUT}/drift_exponents.csv",
+            caption="captions/table.rst",
+            category="Paper B",
+            labels={"what": "drift_exponents", "kind": "table"},
+        ),
+    log:
+        f"{OUT}/logs/fit_drift/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/fit_drift/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    shell:
+        "python src/fit_drift.py --measured {input.measured:q} --predicted {input.predicted:q}"
+        " --slopes {output.slopes:q} --velocities {output.velocities:q} --exponents {output.exponents:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule train_families:
+    """A parent run and the pairs of children that branch from it."""
+    input:
+        code=sources("train_families"),
+        tokens=rules.encode_corpus.output.tokens,
+    output:
+        family=f"{OUT}/parts/connectivity/family_{{parent}}.safetensors",
+        meta=f"{OUT}/parts/connectivity/family_{{parent}}.safetensors.json",
+    log:
+        f"{OUT}/logs/train_families/{{parent}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/train_families/{{parent}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        branching=as_json(B["branching"]["settings"]),
+    shell:
+        "python src/train_families.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
+        " --seed {wildcards.parent} --branching {params.branching:q} --out {output.family:q} 2>&1 | tee {log:q}"
+
+
+rule compare_children:
+    """Losses and curvature on the lines between children and between checkpoints."""
+    input:
+        code=sources("compare_children"),
+        tokens=rules.encode_corpus.output.tokens,
+        family=rules.train_families.output.family,
+    output:
+        losses=f"{OUT}/parts/connectivity/children_{{parent}}.csv",
+        curvature=f"{OUT}/parts/connectivity/children_curvature_{{parent}}.csv",
+    log:
+        f"{OUT}/logs/compare_children/{{parent}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_children/{{parent}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        branches=B["branching"]["settings"]["branches"],
+        line=options(B["branching"]["line"]),
+    shell:
+        "python src/compare_children.py --threads {threads} {params.problem} --memory-budget {params.memory}"
+        " --tokens {input.tokens:q} --family {input.family:q} --parent {wildcards.parent}"
+        " --branches {params.branches} {params.line} --seed {wildcards.parent}"
+        " --losses {output.losses:q} --curvature {output.curvature:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate_averages:
+    """Held-out quality of path interiors and of averages."""
+    input:
+        code=sources("evaluate_averages"),
+        tokens=rules.encode_corpus.output.tokens,
+        path=PATH_FILE,
+        family=lambda w: f"{OUT}/parts/connectivity/family_{parent_of(w)}.safetensors",
+    output:
+        f"{OUT}/parts/connectivity/averages_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/evaluate_averages/{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/evaluate_averages/{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        problem=PROBLEM_B,
+        memory=config["memory_budget"],
+        seed=seed_of_pair,
+        parent=lambda w: parent_of(w),
+        branches=B["branching"]["settings"]["branches"],
+        sgd=as_json(B["averages"]["sgd"]),
+        probes=B["averages"]["probes"],
+    shell:
+        "python src/evaluate_averages.py"
+        + PATH
+        + " --family {input.family:q} --parent {params.parent} --branches {params.branches}"
+        " --sgd {params.sgd:q} --probes {params.probes} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule time_replicas:
+    """A step of many replicas: batched against a loop."""
+    input:
+        code=sources("time_replicas"),
+        tokens=rules.encode_corpus.output.tokens,
+    output:
+        report(
+            f"{OUT}/replicas.csv",
+            caption="captions/table.rst",
+            category="Paper B",
+            labels={"what": "replicas", "kind": "table"},
+        ),
+    log:
+        f"{OUT}/logs/time_replicas/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/time_replicas/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    threads: workflow.cores
+    params:
+        problem=PROBLEM_B,
+        timing=options(B["timing"]),
+    shell:
+        "python src/time_replicas.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
+        " {params.timing} --out {output:q} 2>&1 | tee {log:q}"
 
 
 # ---------------------------------------------------------------- tables and figures

@@ -20,9 +20,31 @@ def ordered(settings: dict) -> dict:
 
 
 def options(settings: dict) -> str:
-    """Settings as command-line options --key value, sorted and quoted for the shell."""
-    words = [(f"--{key.replace('_', '-')}", str(value)) for key, value in sorted(settings.items())]
-    return shlex.join(word for pair in words for word in pair)
+    """Settings as command-line options --key value …, sorted and quoted; a list becomes several words."""
+    words = []
+    for key, value in sorted(settings.items()):
+        words += [f"--{key.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
+
+
+def drift_grid(drift: dict) -> list[dict]:
+    """Settings at which the drift is measured: each of η, B and m swept, the others at the base."""
+    base = {"batch": drift["batch"], "learning_rate": drift["learning_rate"], "steps": drift["steps"]}
+    sweeps = {"learning_rate": "learning_rates", "batch": "batches", "steps": "periods"}
+    grid = [base]
+    for name, values in sweeps.items():
+        grid += [{**base, name: value} for value in drift[values] if value != base[name]]
+    return grid
+
+
+def prediction_grid(drift: dict) -> list[dict]:
+    """The rates and periods among them."""
+    found = []
+    for setting in drift_grid(drift):
+        chosen = {"learning_rate": setting["learning_rate"], "steps": setting["steps"]}
+        if chosen not in found:
+            found.append(chosen)
+    return found
 
 
 def middle(values: list[float]) -> float:

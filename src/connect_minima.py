@@ -1,53 +1,119 @@
-"""Relax two minima as the path will be, then join them: the straight line and a low-loss polygon.
+"""Join two relaxed minima by a path: straight, a trained curve (Bézier or polygon), or AutoNEB.
+
+A search keeps its state beside the output after every cycle; started again, it goes on from there.
 
 Example:
     python src/connect_minima.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
-        --data-seed 0 --held-out-sequences 256 --ends a.safetensors b.safetensors --seed 0 \\
-        --polygon '{"pivots": 9, "steps": 1600, "batch": 16, "learning_rate": 1e-2, "record_every": 100}' \\
-        --straight straight.safetensors --trained trained.safetensors
+        --data-seed 0 --held-out-sequences 256 --ends ends.safetensors --variant adamw --pair 0-1 \\
+        --kind autoneb --finder '{"pivots": 3, "spring": 0.1, "insert_above": 1.1, "most_pivots": 24}' \\
+        --descent '{"batch": 16, "momentum": 0.9, "weight_decay": 1e-5, "steps": [300],
+                    "learning_rates": [0.1]}' \\
+        --seed 0 --out path.safetensors --table path.csv
 """
 
+import json
 from pathlib import Path
 
-import torch
+import pandas as pd
 
 import _problem
 import _stage
-from valleyscope.artifacts import save_tensors
+from valleyscope.artifacts import digest, load_tensors, read_json, save_tensors, sidecar, write_table
+from valleyscope.errors import InputError
+from valleyscope.finders import (
+    CurveSettings,
+    Descent,
+    NebSettings,
+    Search,
+    autoneb,
+    curve_path,
+    train_curve,
+)
 from valleyscope.model import sequence_losses
-from valleyscope.paths import PolygonSettings, relax_ends, straight_line, train_polygon
-from valleyscope.weights import flat_weights
+from valleyscope.paths import straight_line
+
+FINDERS = {"straight": None, "bezier": CurveSettings, "polygon": CurveSettings, "autoneb": NebSettings}
+
+
+def finder_of(args):
+    kind = FINDERS[args.kind]
+    try:
+        return None if kind is None else kind(**args.finder)
+    except TypeError as error:
+        raise InputError(f"--finder does not fit --kind {args.kind}: {error}") from None
+
+
+def resumed(state: Path, key: str) -> Search | None:
+    """The search that an interrupted call with the same settings and inputs left, if any."""
+    if not state.exists() or not sidecar(state).exists():
+        return None
+    meta = read_json(sidecar(state))
+    if meta.get("key") != key:
+        return None
+    return Search(meta["cycle"], load_tensors(state, ["points"])["points"], meta["history"])
 
 
 def main(args):
     data, _ = _problem.data(args)
     model = _problem.model(args)
-    ends = torch.stack([flat_weights(_problem.model(args, end)) for end in args.ends])
-    with _stage.progress(2 * args.polygon.steps, f"connect {args.ends[0].stem}", "step") as bar:
+    ends = load_tensors(args.ends, ["pivots"])["pivots"].to(args.device)
+    finder = finder_of(args)
+    meta = _stage.meta(args, args.tokens, args.ends)
+    state = args.out.with_name(f"search_{args.out.name}")
+    key = digest({"settings": meta["settings"], "inputs": meta["inputs"]})
+    found = Search(0, ends)
+    with _stage.progress(sum(args.descent.steps), f"{args.kind} {args.variant} {args.pair}", "step") as bar:
 
-        def shown_from(done):
-            def show(step, loss):
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-                bar.update(done + step - bar.n)
+        def show(steps, loss):
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(steps)
 
-            return {"seed": args.seed, "on_record": show}
+        def keep(search):
+            nonlocal found
+            found = search
+            save_tensors(
+                {"points": search.points},
+                state,
+                {"key": key, "cycle": search.cycle, "history": search.history},
+            )
 
-        relaxed = relax_ends(model, sequence_losses, data, ends, args.polygon, **shown_from(0))
-        trained = train_polygon(
-            model, sequence_losses, data, relaxed, args.polygon, **shown_from(args.polygon.steps)
-        )
-    meta = _stage.meta(args, args.tokens, *args.ends)
-    for path, out in ((straight_line(*relaxed), args.straight), (trained, args.trained)):
-        save_tensors({"pivots": path.pivots}, out, {**meta, "length": path.length})
+        before = resumed(state, key)
+        if before is not None:
+            found = before
+            bar.update(sum(args.descent.steps[: before.cycle]))
+        options = {"seed": args.seed, "resume": before, "on_cycle": keep, "on_step": show}
+        common = (model, sequence_losses, data, ends, args.descent)
+        if args.kind == "straight":
+            path = straight_line(*ends)
+        elif args.kind == "autoneb":
+            path = autoneb(*common, finder, **options)
+        else:
+            path = curve_path(train_curve(*common, args.kind, finder, **options), args.kind, finder.pivots)
+    row = {
+        "variant": args.variant,
+        "kind": args.kind,
+        "pair": args.pair,
+        "pivots": len(path.pivots),
+        "length": path.length,
+        "straight": straight_line(*ends).length,
+        "evenness": path.evenness,
+        "loss": found.history[-1] if found.history else float("nan"),
+    }
+    write_table(pd.DataFrame([row]), args.table, meta)
+    save_tensors({"pivots": path.pivots}, args.out, meta)
+    for left in (state, sidecar(state)):
+        left.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
     parser = _problem.parser(__doc__)
-    parser.add_argument("--ends", type=Path, nargs=2, required=True, help="two checkpoints")
-    parser.add_argument("--seed", type=int, required=True, help="of the path's minibatches")
-    parser.add_argument(
-        "--polygon", type=_stage.settings(PolygonSettings), required=True, help="settings, JSON"
-    )
-    parser.add_argument("--straight", type=Path, required=True, help="safetensors: pivots")
-    parser.add_argument("--trained", type=Path, required=True, help="safetensors: pivots")
+    parser.add_argument("--ends", type=Path, required=True, help="safetensors: pivots (2, N)")
+    parser.add_argument("--variant", required=True, help="name of the training that found the ends")
+    parser.add_argument("--pair", required=True, help="name of the pair of ends")
+    parser.add_argument("--kind", choices=FINDERS, required=True, help="path finder")
+    parser.add_argument("--finder", type=json.loads, default={}, help="its settings, JSON")
+    parser.add_argument("--descent", type=_stage.settings(Descent), required=True, help="settings, JSON")
+    parser.add_argument("--seed", type=int, required=True, help="of the minibatches")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors to write: pivots")
+    parser.add_argument("--table", type=Path, required=True, help="CSV with one row")
     _stage.run(main, parser)

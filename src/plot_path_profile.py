@@ -1,18 +1,22 @@
 """Draw loss and curvature along paths between minima.
 
 Example:
-    python src/plot_path_profile.py --tables results/path_losses.csv results/path_curvature.csv --out figures/path_profile.pdf
+    python src/plot_path_profile.py --tables results/path_losses.csv results/path_curvature.csv \\
+        results/paths.csv --out figures/path_profile.pdf
 """
 
 import _plot
 from valleyscope.plotting.path_profile import draw
 
+PATH = ["variant", "kind", "pair"]
+
 if __name__ == "__main__":
     _plot.run(
         draw,
         [
-            ["pair", "kind", "position", "train_loss", "held_out_loss", "length"],
-            ["pair", "kind", "position", "trace", "lambda_max"],
+            [*PATH, "position", "train_loss", "held_out_loss"],
+            [*PATH, "position", "trace", "trace_se", "fisher", "lambda_max"],
+            [*PATH, "length", "straight"],
         ],
         __doc__,
     )

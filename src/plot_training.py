@@ -10,6 +10,9 @@ from valleyscope.plotting.training import draw
 if __name__ == "__main__":
     _plot.run(
         draw,
-        [["samples", "seed", "train_loss", "held_out_loss"], ["step", "seed", "train_loss", "held_out_loss"]],
+        [
+            ["samples", "seed", "train_loss", "held_out_loss"],
+            ["variant", "step", "seed", "train_loss", "held_out_loss"],
+        ],
         __doc__,
     )

@@ -57,6 +57,8 @@ def main(args):
             on_step=keep,
         )
     curve = pd.DataFrame(map(asdict, records))
+    if args.variant is not None:
+        curve.insert(0, "variant", args.variant)
     write_table(curve.assign(seed=args.seed), args.curve, meta)
     final = {
         "seed": args.seed,
@@ -73,6 +75,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--training", type=_stage.settings(TrainingSettings), required=True, help="settings, JSON"
     )
+    parser.add_argument("--variant", help="name of these settings, for the curve's column")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors to write")
     parser.add_argument("--curve", type=Path, required=True, help="loss curve to write, CSV")
     parser.add_argument("--snapshot-at", type=int, nargs="*", default=[], help="sequences seen, k")

@@ -21,7 +21,10 @@ def check_config(config: dict, schema: Path) -> None:
         raise InputError(_describe(first))
     for section in ("landscape", "connectivity"):
         _check_model(config[section]["model"], f"{section}.model")
-        _check_training(config[section], section)
+    landscape, connectivity = config["landscape"], config["connectivity"]
+    _check_training(landscape["training"], landscape["sequences"], "landscape")
+    for variant, training in connectivity["training"].items():
+        _check_training(training, connectivity["sequences"], "connectivity", f".{variant}")
     _check_landscape(config["landscape"], config["data"]["vocab_size"])
     _check_connectivity(config["connectivity"])
     _check_size_of_text(config)
@@ -110,13 +113,10 @@ def _check_model(model: dict, key: str) -> None:
         refuse(f"{key}.kv_heads", model["kv_heads"], f"a divisor of heads = {model['heads']} is")
 
 
-def _check_training(section: dict, key: str) -> None:
-    if section["training"]["batch"] > section["sequences"]:
-        refuse(
-            f"{key}.training.batch",
-            section["training"]["batch"],
-            f"it must be at most {key}.sequences = {section['sequences']}",
-        )
+def _check_training(training: dict, sequences: int, key: str, variant: str = "") -> None:
+    if training["batch"] > sequences:
+        allowed = f"it must be at most {key}.sequences = {sequences}"
+        refuse(f"{key}.training{variant}.batch", training["batch"], allowed)
 
 
 def _check_landscape(section: dict, vocab_size: int) -> None:
@@ -203,17 +203,43 @@ def _check_connectivity(section: dict) -> None:
     if shared is not None:
         allowed = f"seed {shared} stands in two pairs, which are then not independent"
         refuse("connectivity.pairs", section["pairs"], allowed)
-    dynamics = section["dynamics"]
-    steps, period = dynamics["sgd"]["steps"], dynamics["sgd"]["period"]
-    for key, value in (("sgd.steps", steps), ("control_steps", dynamics["control_steps"])):
-        if value % period:
-            refuse(f"connectivity.dynamics.{key}", value, f"it must be a multiple of period = {period}")
-    if dynamics["control_steps"] > steps:
-        allowed = f"it must be at most sgd.steps = {steps}"
-        refuse("connectivity.dynamics.control_steps", dynamics["control_steps"], allowed)
+    descent, drift = section["descent"], section["drift"]
+    if len(descent["learning_rates"]) != len(descent["steps"]):
+        allowed = f"it needs one entry a cycle, {len(descent['steps'])} as steps has"
+        refuse("connectivity.descent.learning_rates", descent["learning_rates"], allowed)
+    variant, kind = section["looked_at"].split("_")
+    if kind not in section["kinds"][variant]:
+        allowed = f"{kind} must be among connectivity.kinds.{variant} = {section['kinds'][variant]}"
+        refuse("connectivity.looked_at", section["looked_at"], allowed)
+    settings = {f"dynamics.runs.{name}.sgd": run["sgd"] for name, run in section["dynamics"]["runs"].items()}
+    for key, sgd in {**settings, "averages.sgd": section["averages"]["sgd"]}.items():
+        if sgd["steps"] % sgd["period"]:
+            allowed = f"it must be a multiple of period = {sgd['period']}"
+            refuse(f"connectivity.{key}.steps", sgd["steps"], allowed)
+    if drift["followed"] > drift["replicas"]:
+        allowed = f"it must be at most connectivity.drift.replicas = {drift['replicas']}"
+        refuse("connectivity.drift.followed", drift["followed"], allowed)
+    if max(section["criteria"]["dims"]) > section["profile"]["settings"]["eigenpairs"]:
+        allowed = (
+            f"it must be at most profile.settings.eigenpairs = {section['profile']['settings']['eigenpairs']}"
+        )
+        refuse("connectivity.criteria.dims", max(section["criteria"]["dims"]), allowed)
+    _check_branching(section)
     points = section["profile"]["points"]
     if points % 2 == 0:
         refuse("connectivity.profile.points", points, "it must be odd, so that the middle is one")
+
+
+def _check_branching(section: dict) -> None:
+    branching = section["branching"]
+    if len(branching["parents"]) != len(section["pairs"]):
+        allowed = f"it needs one seed for each of the {len(section['pairs'])} connectivity.pairs"
+        refuse("connectivity.branching.parents", branching["parents"], allowed)
+    branches, steps = branching["settings"]["branches"], branching["settings"]["steps"]
+    if sorted(branches) != branches or branches[-1] >= steps:
+        refuse(
+            "connectivity.branching.settings.branches", branches, f"they must ascend, below steps = {steps}"
+        )
 
 
 def _check_size_of_text(config: dict) -> None:

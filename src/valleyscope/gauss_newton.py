@@ -10,7 +10,6 @@ For cross-entropy the expectation of the second over y ~ p is the first (Martens
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from valleyscope.operators import (
     require_twice_differentiable,
     sample_losses,
 )
+from valleyscope.seeding import generator
 
 OutputFunction = Callable[[nn.Module, object], Tensor]
 
@@ -114,9 +114,8 @@ class FisherOperator(_OutputCurvature):
 
         p = probabilities()
         positions = p.shape[1]
-        state = np.random.SeedSequence([self._seed, index]).generate_state(1)  # torch keeps 32 bits of a seed
-        generator = torch.Generator(p.device).manual_seed(int(state[0]))
-        labels = torch.multinomial(p.flatten(0, 1), self._draws, replacement=True, generator=generator)
+        stream = generator(self._seed, index, device=p.device)
+        labels = torch.multinomial(p.flatten(0, 1), self._draws, replacement=True, generator=stream)
         labels = labels.view(*p.shape[:2], self._draws)
 
         def curvature(u: Tensor) -> Tensor:

@@ -1,19 +1,17 @@
-"""Paths between two points of weight space: polygons, their geometry, and a low-loss one by training.
+"""Paths between two points of weight space: polygons and their geometry.
 
 A polygon through pivots p_0 … p_{P-1} is parametrised by arc length, t in [0, 1].
 Geometry is computed in float64, whatever the pivots' type.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from valleyscope.errors import InputError
-from valleyscope.training import cosine_schedule
-from valleyscope.weights import LossFunction, replica_gradients, require_finite
+from valleyscope.weights import require_finite
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,11 @@ class Path:
         return self._arc[-1].item()
 
     @property
+    def evenness(self) -> float:
+        """Longest over shortest segment."""
+        return (self._segment_lengths.max() / self._segment_lengths.min()).item()
+
+    @property
     def pivot_positions(self) -> Tensor:
         """Position t of each pivot (P,)."""
         return self._arc / self._arc[-1]
@@ -70,6 +73,12 @@ class Path:
         """The point (N,) at arc-length position t in [0, 1]."""
         index, fraction = self._locate(t)
         return torch.lerp(self.pivots[index], self.pivots[index + 1], fraction)
+
+    def spaced(self, count: int) -> Tensor:
+        """`count` points (count, N) at equal distances along the path, both ends included."""
+        positions = torch.linspace(0, 1, count, dtype=torch.float64).tolist()
+        inner = [self.point(t) for t in positions[1:-1]]
+        return torch.stack([self.pivots[0], *inner, self.pivots[-1]])
 
     def tangent(self, t: float) -> Tensor:
         """Unit tangent (N,) at t, pointing to larger t; at a corner, that of the segment after it."""
@@ -103,99 +112,3 @@ def straight_line(a: Tensor, b: Tensor) -> Path:
     if a.shape != b.shape:
         raise InputError(f"the ends have different shapes, {tuple(a.shape)} and {tuple(b.shape)}")
     return Path(torch.stack([a, b]))
-
-
-@dataclass(frozen=True)
-class PolygonSettings:
-    """How to train the interior pivots of a polygonal chain, and to relax its ends alike."""
-
-    pivots: int  # interior ones
-    steps: int
-    batch: int  # samples a point and step
-    learning_rate: float  # peak, cosine decay to zero
-    record_every: int
-
-
-def relax_ends(
-    model: nn.Module,
-    loss_fn: LossFunction,
-    data: Tensor,
-    ends: Tensor,
-    settings: PolygonSettings,
-    *,
-    seed: int,
-    on_record: Callable[[int, float], None] = lambda step, loss: None,
-) -> Tensor:
-    """Go on from weights (R, N), each by itself, with the optimiser that will train the pivots.
-
-    Interior and ends of a path are comparable only if the same noise has flattened both.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    gradients = replica_gradients(model, loss_fn)
-
-    def step(weights: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(data), (len(weights), settings.batch), generator=generator)
-        return gradients(weights, data[chosen])
-
-    return _adam(ends, step, settings, on_record)
-
-
-def train_polygon(
-    model: nn.Module,
-    loss_fn: LossFunction,
-    data: Tensor,
-    ends: Tensor,
-    settings: PolygonSettings,
-    *,
-    seed: int,
-    on_record: Callable[[int, float], None] = lambda step, loss: None,
-) -> Path:
-    """A low-loss polygon between two weight vectors (2, N), from the straight line by Adam.
-
-    Minimises the loss averaged over segments, at one uniform point of each (the polygonal chain of
-    Garipov et al. 2018, with as many samples on each segment), all segments in one batched
-    computation. `on_record(step, mean loss)` is called every `record_every` steps.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    line = straight_line(*ends)
-    segments = settings.pivots + 1
-    positions = torch.linspace(0, 1, segments + 1, dtype=torch.float64).tolist()
-    initial = torch.stack([line.point(t) for t in positions[1:-1]])
-    gradients = replica_gradients(model, loss_fn)
-
-    def whole(interior: Tensor) -> Tensor:
-        return torch.cat([ends[:1], interior, ends[1:]])
-
-    def step(interior: Tensor) -> tuple[Tensor, Tensor]:
-        pivots = whole(interior)
-        fraction = torch.rand(segments, 1, generator=generator).to(pivots)
-        chosen = torch.randint(len(data), (segments, settings.batch), generator=generator)
-        points = (1 - fraction) * pivots[:-1] + fraction * pivots[1:]
-        gradient, losses = gradients(points, data[chosen])
-        return ((1 - fraction) * gradient)[1:] + (fraction * gradient)[:-1], losses
-
-    return Path(whole(_adam(initial, step, settings, on_record)))
-
-
-def _adam(
-    initial: Tensor,
-    gradient: Callable[[Tensor], tuple[Tensor, Tensor]],
-    settings: PolygonSettings,
-    on_record: Callable[[int, float], None],
-) -> Tensor:
-    """Adam with a cosine schedule on `initial`; `gradient` gives its gradient and some losses."""
-    weights = initial.clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([weights], lr=settings.learning_rate)
-    recent = []
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * cosine_schedule(step, settings.steps)
-        weights.grad, losses = gradient(weights.detach())
-        require_finite(losses, f"loss on the path at step {step}")
-        optimiser.step()
-        recent.append(losses.mean().item())
-        if (step + 1) % settings.record_every == 0 or step + 1 == settings.steps:
-            on_record(step + 1, sum(recent) / len(recent))
-            recent.clear()
-    require_finite(weights.detach(), "weights on the path after the last step")
-    return weights.detach()

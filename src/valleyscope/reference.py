@@ -25,9 +25,22 @@ FIGURES = (
     "eigensolvers",
     "geometry",
     "sequences",
-    "path_profile",
-    "projected_sgd",
+    "valley",
     "training",
+)
+# Drawn by every run, but not yet from a committed reference run.
+WITHOUT_REFERENCE = (
+    "path_profile",
+    "path_groups",
+    "path_spectrum",
+    "path_criteria",
+    "projected_sgd",
+    "optimisers",
+    "unprojected",
+    "path_drift",
+    "drift_sweeps",
+    "branching",
+    "averages",
 )
 BENCHMARK_FIGURE = "engine"
 

@@ -42,7 +42,7 @@ def traces(operator, probes: int, seed: int, known: EigenResult | None = None) -
         trace = known.values.sum().item()
         square = (known.values.square() + known.residuals.square()).sum().item()
     firsts, seconds = [], []
-    for v in _signs(operator, probes, seed):
+    for v in random_signs(operator, probes, seed):
         if known is not None:
             v = v - known.vectors @ (known.vectors.T @ v)
         image = operator.matvec(v).double()
@@ -80,7 +80,7 @@ def spectrum(operator, steps: int, probes: int, seed: int) -> Spectrum:
         raise InputError(f"probes = {probes}: a standard error needs at least 2")
     steps = min(steps, operator.size)
     nodes, weights = np.zeros((probes, steps)), np.zeros((probes, steps))
-    for row, v in enumerate(_signs(operator, probes, seed)):
+    for row, v in enumerate(random_signs(operator, probes, seed)):
         values, vectors = torch.linalg.eigh(lanczos_coefficients(operator, v, steps))
         nodes[row] = values[-1]  # of weight 0 where the space closed early
         nodes[row, : len(values)] = values
@@ -88,7 +88,7 @@ def spectrum(operator, steps: int, probes: int, seed: int) -> Spectrum:
     return Spectrum(nodes, weights)
 
 
-def _signs(operator, count: int, seed: int) -> Iterator[Tensor]:
+def random_signs(operator, count: int, seed: int) -> Iterator[Tensor]:
     """Vectors of random signs, the same for a seed on every device."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Seeded training: AdamW, linear warm-up, cosine decay to zero, held-out loss."""
+"""Seeded training: AdamW or SGD, linear warm-up, cosine decay to zero, held-out loss."""
 
 import math
 from collections.abc import Callable
@@ -21,6 +21,19 @@ class TrainingSettings:
     warmup: int  # steps of linear warm-up
     weight_decay: float
     record_every: int  # steps between two records
+    optimiser: str = "adamw"  # or "sgd", with heavy-ball momentum
+    momentum: float = 0.9  # of "sgd"
+
+    def __post_init__(self):
+        if self.optimiser not in ("adamw", "sgd"):
+            raise ValueError(f"optimiser {self.optimiser!r} is neither adamw nor sgd")
+
+    def build(self, parameters) -> torch.optim.Optimizer:
+        """torch's optimiser at the peak rate."""
+        common = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        if self.optimiser == "sgd":
+            return torch.optim.SGD(parameters, momentum=self.momentum, **common)
+        return torch.optim.AdamW(parameters, betas=(0.9, 0.95), **common)
 
 
 @dataclass(frozen=True)
@@ -73,9 +86,7 @@ def train(
     if s.batch > len(data):
         raise InputError(f"batch = {s.batch} is larger than the data, {len(data)} samples")
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, betas=(0.9, 0.95)
-    )
+    optimiser = s.build(model.parameters())
     steps_an_epoch = len(data) // s.batch
     steps = s.epochs * steps_an_epoch
     records = []

@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from valleyscope.dynamics import SgdSettings, projected_sgd
+from valleyscope.dynamics import SgdSettings, projected_sgd, stochastic_gradients
+from valleyscope.errors import InputError
 from valleyscope.model import sequence_losses
+from valleyscope.noise import GradientCovariance, scores
 from valleyscope.paths import Path, straight_line
 from valleyscope.weights import at_weights, flat_weights
 
@@ -50,32 +52,122 @@ def test_noise_across_the_valley_has_its_stationary_spread():
     assert (distance**2).mean() == pytest.approx(variance, rel=5 * (2 / 4000) ** 0.5)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_full_batch_replicas_equal_torchs_own_optimiser(model, tokens, rng, momentum):
+def by_hand(model, settings):
+    """torch's own optimiser on the model's parameters."""
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "adam":
+        return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=rate,
+        momentum=settings.momentum,
+        weight_decay=decay,
+        nesterov=settings.optimiser == "nesterov",
+    )
+
+
+def full_step(model, data, optimiser):
+    optimiser.zero_grad()
+    sequence_losses(model, data).mean().backward()
+    optimiser.step()
+
+
+CASES = [
+    {"optimiser": "sgd"},
+    {"optimiser": "sgd", "momentum": 0.9},
+    {"optimiser": "nesterov", "momentum": 0.8, "weight_decay": 0.5},
+    {"optimiser": "sgd", "momentum": 0.5, "weight_decay": 0.5},
+    {"optimiser": "adam"},
+    {"optimiser": "adam", "weight_decay": 0.5},
+]
+
+
+@pytest.fixture
+def line(model, rng):
     a = flat_weights(model)
-    b = a + torch.randn(len(a), generator=rng, dtype=torch.float64)
-    path = straight_line(a, b)
-    settings = SgdSettings(learning_rate=0.02, momentum=momentum, batch=0, steps=6, period=3)
+    return straight_line(a, a + torch.randn(len(a), generator=rng, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("projected", [True, False], ids=["projected", "free"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
+def test_full_batch_replicas_equal_torchs_own_optimiser(model, tokens, line, case, projected):
+    settings = SgdSettings(learning_rate=0.02, batch=0, steps=6, period=3, projected=projected, **case)
     starts = torch.tensor([0.2, 0.6], dtype=torch.float64)
-    table = projected_sgd(model, sequence_losses, tokens, path, starts, settings, seed=0)
+    table = projected_sgd(model, sequence_losses, tokens, line, starts, settings, seed=0)
     for replica, start in enumerate(starts.tolist()):
-        with at_weights(model, path.point(start)):
-            optimiser = torch.optim.SGD(model.parameters(), lr=0.02, momentum=momentum)
-            for _ in range(2):
+        with at_weights(model, line.point(start)):
+            optimiser = by_hand(model, settings)
+            for period in (1, 2):
+                losses, squares = [], []
                 for _ in range(3):
-                    optimiser.zero_grad()
-                    sequence_losses(model, tokens).mean().backward()
-                    optimiser.step()
-                nearest = path.project(flat_weights(model))
-                with torch.no_grad():
-                    nn.utils.vector_to_parameters(nearest.point, model.parameters())
-        last = table[(table["step"] == 6) & (table["replica"] == replica)]
-        assert last["position"].item() == pytest.approx(nearest.position.item(), abs=1e-9)
-        assert last["distance"].item() == pytest.approx(nearest.distance.item(), rel=1e-7)
+                    before = flat_weights(model)
+                    losses.append(sequence_losses(model, tokens).mean().item())
+                    full_step(model, tokens, optimiser)
+                    squares.append((flat_weights(model) - before).square().sum().item())
+                nearest = line.project(flat_weights(model))
+                row = table.query(f"step == {3 * period} and replica == {replica}").iloc[0]
+                assert row["position"] == pytest.approx(nearest.position.item(), abs=1e-9)
+                assert row["distance"] == pytest.approx(nearest.distance.item(), rel=1e-7)
+                assert row["loss"] == pytest.approx(sum(losses) / 3, rel=1e-9)
+                assert row["step_size"] == pytest.approx((sum(squares) / 3) ** 0.5, rel=1e-7)
+                if projected:
+                    with torch.no_grad():
+                        nn.utils.vector_to_parameters(nearest.point, model.parameters())
+    assert table.query("step > 0")["distance"].min() > 1e-3
 
 
-def test_same_seed_same_trajectories():
-    data = torch.randn(8, 1, dtype=torch.float64)
+def test_minibatch_gradients_are_means_over_what_was_drawn(rng):
+    """A loss w·ξ has the gradient ξ, so that two samples of powers of two tell which were drawn."""
+    powers = 2.0 ** torch.arange(5, dtype=torch.float64)[:, None] * torch.tensor([[1.0, 0.0]]).double()
+    settings = SgdSettings(learning_rate=0.1, batch=2, steps=1, period=1)
+    gradients = stochastic_gradients(Point(), lambda m, b: b @ m.w, powers, settings)
+    weights = torch.randn(400, 2, generator=rng, dtype=torch.float64)
+    found, losses = gradients(weights, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(losses, (found * weights).sum(1))
+    pairs = {(2**i + 2**j) / 2 for i in range(5) for j in range(5)}  # with replacement
+    assert set(found[:, 0].tolist()) == pairs  # all 15, and replicas draw for themselves
+    assert (found[:, 1] == 0).all()
+
+
+def test_noise_only_has_no_force_and_the_covariance_of_a_minibatch(rng):
+    model = nn.Linear(3, 1).double()
+    x = torch.randn(6, 3, generator=rng, dtype=torch.float64) + 1
+    loss_fn = lambda m, b: m(b)[:, 0].square()  # noqa: E731
+    sigma = GradientCovariance(model, loss_fn, x).matmat(torch.eye(4, dtype=torch.float64))
+    force = scores(model, loss_fn, x).mean(0)
+    draws = 20_000
+    weights = flat_weights(model).expand(draws, 4)
+    for noise_only in (True, False):
+        settings = SgdSettings(learning_rate=0.1, batch=3, steps=1, period=1, noise_only=noise_only)
+        gradients = stochastic_gradients(model, loss_fn, x, settings)
+        found, losses = gradients(weights, torch.Generator().manual_seed(int(rng.initial_seed() % 2**31)))
+        error = (sigma.diagonal() / 3 / draws) ** 0.5
+        assert ((found.mean(0) - (0 if noise_only else force)).abs() <= 5 * error).all()
+        assert (torch.cov(found.T) - sigma / 3).abs().max() <= 0.07 * sigma.abs().max() / 3
+        # The loss is that of the samples, whatever their signs.
+        assert losses.mean().item() == pytest.approx(loss_fn(model, x).mean().item(), rel=0.05)
+    assert force.norm() > 5 * error.norm()  # or the first case would pass without the signs
+
+
+def test_without_a_force_nothing_slides_down_the_valley():
+    data = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    starts = torch.full((500,), 0.5, dtype=torch.float64)
+    common = {"learning_rate": 0.1, "batch": 4, "steps": 20, "period": 20}
+    for noise_only in (True, False):
+        settings = SgdSettings(**common, noise_only=noise_only)
+        table = projected_sgd(Point(), valley, data, along_y(), starts, settings, seed=1)
+        end = table.query("step == 20")
+        moved = (end["position"] - end["start"]).to_numpy() * 10
+        assert moved == pytest.approx(0 if noise_only else -20 * 0.1 * SLOPE, abs=1e-9)
+        # A random walk without the restoring force, an AR(1) with it.
+        walk = 20 * (0.1 * STIFFNESS) ** 2 / 4
+        decay = (1 - 0.1 * STIFFNESS) ** 2
+        spread = walk if noise_only else walk / 20 * (1 - decay**20) / (1 - decay)
+        assert (end["distance"] ** 2).mean() == pytest.approx(spread, rel=5 * (2 / 500) ** 0.5)
+
+
+def test_same_seed_same_trajectories(rng):
+    data = torch.randn(8, 1, generator=rng, dtype=torch.float64)
     settings = SgdSettings(learning_rate=0.1, momentum=0.5, batch=2, steps=20, period=5)
     starts = torch.tensor([0.5], dtype=torch.float64)
     runs = [projected_sgd(Point(), valley, data, along_y(), starts, settings, seed=s) for s in (0, 0, 1)]
@@ -85,8 +177,13 @@ def test_same_seed_same_trajectories():
 
 def test_bad_input_and_divergence_are_named():
     data = torch.zeros(2, 1, dtype=torch.float64)
-    with pytest.raises(ValueError, match="multiple of period"):
-        SgdSettings(learning_rate=0.1, momentum=0.0, batch=0, steps=7, period=2)
+    common = {"learning_rate": 0.1, "batch": 0, "steps": 2, "period": 2}
+    with pytest.raises(InputError, match="multiple of period"):
+        SgdSettings(**common | {"steps": 7})
+    with pytest.raises(InputError, match="'adagrad' is none of sgd, nesterov, adam"):
+        SgdSettings(**common, optimiser="adagrad")
+    with pytest.raises(InputError, match="noise_only"):
+        SgdSettings(**common, noise_only=True)
 
     def steep(model, batch):
         return (model.w[0] - batch[:, 0] - 1) ** 4 + 0 * model.w[1]
@@ -94,6 +191,7 @@ def test_bad_input_and_divergence_are_named():
     settings = SgdSettings(learning_rate=10.0, momentum=0.0, batch=0, steps=60, period=60)
     with pytest.raises(FloatingPointError, match=r"diverged at step \d+: learning rate 10.0"):
         projected_sgd(Point(), steep, data, along_y(), torch.tensor([0.5]), settings, seed=0)
-    settings = SgdSettings(learning_rate=0.1, momentum=0.0, batch=0, steps=2, period=2)
-    with pytest.raises(ValueError, match="outside"):
-        projected_sgd(Point(), valley, data, along_y(), torch.tensor([1.2]), settings, seed=0)
+    settings = SgdSettings(**common)
+    for outside in (1.2, -0.1):
+        with pytest.raises(InputError, match="outside"):
+            projected_sgd(Point(), valley, data, along_y(), torch.tensor([0.5, outside]), settings, seed=0)

@@ -1,8 +1,7 @@
 import pytest
 import torch
-from torch import nn
 
-from valleyscope.paths import Path, PolygonSettings, relax_ends, straight_line, train_polygon
+from valleyscope.paths import Path, straight_line
 
 
 @pytest.fixture
@@ -82,43 +81,28 @@ def test_bad_paths_are_refused(path):
         Path(torch.tensor([[0.0], [float("nan")]]))
 
 
-class Point(nn.Module):
-    """A model that is its weights: two coordinates."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = nn.Parameter(torch.zeros(2, dtype=torch.float64))
-
-
-def test_polygon_follows_a_ring_shaped_valley():
-    """Loss (|w|² − 1)²: the straight line crosses the hill at 0, the ring does not."""
-
-    def ring(model, batch):
-        return (model.w.square().sum() - 1).square() + 0 * batch[:, 0]
-
-    ends = torch.tensor([[1.0, 0.1], [-1.0, 0.1]], dtype=torch.float64)
-    ends = ends / ends.norm(dim=1, keepdim=True)
-    data = torch.zeros(4, 1, dtype=torch.float64)
-    settings = PolygonSettings(pivots=9, steps=400, batch=2, learning_rate=0.03, record_every=100)
-    seen = []
-    path = train_polygon(
-        Point(), ring, data, ends, settings, seed=0, on_record=lambda s, loss: seen.append(s)
-    )
-    assert seen == [100, 200, 300, 400]
-    torch.testing.assert_close(path.pivots[[0, -1]], ends)
-    points = torch.stack([path.point(t / 200) for t in range(201)])
-    loss = (points.square().sum(1) - 1).square()
-    assert loss.max() < 0.02  # the straight line reaches 0.98
-    assert path.length == pytest.approx(3.14 - 2 * 0.0997, rel=0.1)
+def test_spaced_points_lie_on_the_path_at_equal_distances_along_it(path):
+    points = path.spaced(9)
+    assert torch.equal(points[[0, -1]], path.pivots[[0, -1]])
+    # Truth: walk from corner to corner.
+    lengths = path.pivots.diff(dim=0).norm(dim=1).tolist()
+    for i in range(1, 8):
+        left, corner = sum(lengths) * i / 8, 0
+        while left > lengths[corner]:
+            left, corner = left - lengths[corner], corner + 1
+        share = left / lengths[corner]
+        truth = (1 - share) * path.pivots[corner] + share * path.pivots[corner + 1]
+        torch.testing.assert_close(points[i], truth)
 
 
-def test_relaxing_reaches_the_valley_floor_point_by_point():
-    def bowl(model, batch):
-        return (model.w - batch).square().sum(1)
+def test_spaced_keeps_the_type_and_two_points_are_the_ends(path):
+    single = Path(path.pivots.float())
+    assert single.spaced(4).dtype == torch.float32
+    assert torch.equal(path.spaced(2), path.pivots[[0, -1]])
 
-    data = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
-    ends = torch.tensor([[0.0, 0.0], [5.0, 1.0]], dtype=torch.float64)
-    settings = PolygonSettings(pivots=1, steps=800, batch=8, learning_rate=0.05, record_every=400)
-    relaxed = relax_ends(Point(), bowl, data, ends, settings, seed=0)
-    torch.testing.assert_close(relaxed, data.mean(0).expand(2, 2), rtol=0, atol=0.1)
-    assert torch.equal(ends[0], torch.zeros(2, dtype=torch.float64))
+
+def test_evenness_is_the_longest_over_the_shortest_segment(path):
+    lengths = [(b - a).norm().item() for a, b in zip(path.pivots[:-1], path.pivots[1:], strict=True)]
+    assert path.evenness == pytest.approx(max(lengths) / min(lengths), rel=1e-12)
+    assert path.evenness > 1.01
+    assert Path(straight_line(*path.pivots[:2]).spaced(7)).evenness == pytest.approx(1, rel=1e-9)

@@ -5,41 +5,15 @@ import pandas as pd
 import pytest
 from figure_check import check, drawn, grid, modules
 
-from valleyscope.plotting import engine, path_profile, projected_sgd, style, training
-
-RNG = np.random.default_rng(0)
+from valleyscope.plotting import engine, style, training
 
 
 def training_tables():
     landscape = grid(seed=[0, 1, 2], samples=[0, 64, 128])
     landscape["train_loss"] = 5 - landscape["samples"] / 64 + 0.01 * landscape["seed"]
     landscape["held_out_loss"] = landscape["train_loss"] + 0.1
-    minima = landscape.rename(columns={"samples": "step"})
+    minima = landscape.rename(columns={"samples": "step"}).assign(variant="adamw")
     return landscape, minima
-
-
-def profile_tables():
-    losses = grid(pair=["0-1", "2-3", "4-5"], kind=["straight", "trained"], position=[0, 0.5, 1])
-    middle = losses["position"] == 0.5
-    losses["train_loss"] = np.where(middle & (losses["kind"] == "straight"), 3.0, 0.02)
-    losses["held_out_loss"] = 9.0
-    losses["length"] = np.where(losses["kind"] == "straight", 100.0, 210.0)
-    curvature = losses[["pair", "kind", "position"]].copy()
-    curvature["trace"] = np.where(middle, 900.0, 300.0)
-    curvature["lambda_max"] = np.where(middle, 40.0, 20.0)
-    return losses, curvature
-
-
-def sgd_tables():
-    table = grid(
-        noise=["minibatch", "none"], pair=["a", "b", "c"], start=[0.2, 0.8], replica=[0, 1], step=[0, 15]
-    )
-    table["t_eff"] = table["step"] * 0.1
-    drift = np.where(table["start"] < 0.5, -0.05, 0.05) * (table["noise"] == "minibatch")
-    jitter = 0.001 * RNG.normal(size=len(table))
-    table["position"] = table["start"] + np.where(table["step"] > 0, drift + jitter, 0)
-    table["distance"] = 1.5
-    return (table,)
 
 
 def engine_tables():
@@ -87,8 +61,6 @@ def engine_tables():
 CASES = {
     engine: (engine_tables, "takes 2.00 gradients (2.00 a vector in a block) and holds 3.0 times"),
     training: (training_tables, "a held-out loss of 3.11 [3.09, 3.13] nats per token, 0.1 [0.1, 0.1] above"),
-    path_profile: (profile_tables, "Tr H in the middle (0.4 to 0.6) is 3 [3, 3] times"),
-    projected_sgd: (sgd_tables, "has moved towards 1 from 0.8 and towards 0 from 0.2. The full-batch"),
 }
 
 
@@ -109,17 +81,6 @@ def test_intervals_of_logarithms_are_those_of_a_geometric_mean():
     assert style.geometric_mean(values) == pytest.approx(10)
     assert low < 10 < high
     assert low * high == pytest.approx(100)
-
-
-def test_scatter_around_zero_is_no_displacement():
-    """Pairs that move by +d, -d and 0 have mean 0; the mean of |d| would not."""
-    (table,) = sgd_tables()
-    sign = table["pair"].map({"a": 1.0, "b": -1.0, "c": 0.0})
-    table["position"] = table["start"] + 0.1 * sign * (table["step"] > 0) * (table["noise"] == "minibatch")
-    _, caption = drawn(projected_sgd, [table])
-    assert "towards 1 from no start and towards 0 from no start" in caption
-    largest = float(caption.split("largest mean displacement is ")[1].split(" of")[0])
-    assert largest == pytest.approx(0, abs=1e-9)
 
 
 def test_the_engine_is_compared_with_each_library_under_both_allocators():

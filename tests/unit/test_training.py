@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -88,3 +90,26 @@ def test_the_weights_can_be_kept_after_any_step(data):
     assert sorted(kept) == list(range(1, 13))
     assert torch.equal(kept[12], flat_weights(model))
     assert not torch.equal(kept[1], kept[2])
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_a_pass_equals_a_loop_with_torchs_own_optimiser(data, optimiser):
+    settings = replace(SETTINGS, epochs=1, weight_decay=0.3, optimiser=optimiser, momentum=0.7)
+    model, truth = Transformer(SIZE, 3).double(), Transformer(SIZE, 3).double()
+    train(model, sequence_losses, data, data[:4], settings, seed=0)
+    if optimiser == "sgd":
+        own = torch.optim.SGD(truth.parameters(), 1e-2, momentum=0.7, weight_decay=0.3)
+    else:
+        own = torch.optim.AdamW(truth.parameters(), 1e-2, (0.9, 0.95), weight_decay=0.3)
+    for step, batch in enumerate(data.split(4)):
+        own.param_groups[0]["lr"] = 1e-2 * cosine_schedule(step, 4, 2)
+        own.zero_grad()
+        sequence_losses(truth, batch).mean().backward()
+        own.step()
+    torch.testing.assert_close(flat_weights(model), flat_weights(truth), rtol=1e-10, atol=1e-13)
+    assert not torch.equal(flat_weights(truth), flat_weights(Transformer(SIZE, 3).double()))
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(ValueError, match="'adam' is neither adamw nor sgd"):
+        replace(SETTINGS, optimiser="adam")

@@ -65,9 +65,21 @@ def test_a_copy_has_nothing_to_do_either(checkout):
     ("module", "expected"),
     [
         ("plotting/captured", {"plot_figure": 1}),
-        ("dynamics", {"run_projected_sgd": 4, "gather_table": 1, "plot_figure": 1}),
-        ("profile", {"profile_path": 4, "gather_table": 2, "plot_figure": 1}),
-        ("timing", {"time_estimators": 1, "plot_figure": 2, "judge_claims": 1}),
+        (
+            "dynamics",
+            {"run_projected_sgd": 20, "evaluate_averages": 2, "gather_table": 2, "plot_figure": 4},
+        ),
+        (
+            "branching",
+            {
+                "train_families": 2,
+                "compare_children": 2,
+                "evaluate_averages": 2,
+                "gather_table": 3,
+                "plot_figure": 2,
+            },
+        ),
+        ("timing", {"time_estimators": 1, "time_replicas": 1, "plot_figure": 2, "judge_claims": 1}),
         (
             "increments",
             {
@@ -80,20 +92,27 @@ def test_a_copy_has_nothing_to_do_either(checkout):
                 "measure_expansion": 4,
                 "measure_spectrum": 2,
                 "time_estimators": 1,
-                "gather_table": 16,
-                "plot_figure": 13,
+                "gather_table": 21,
+                "plot_figure": 19,
                 "fit_decay": 1,
                 "judge_claims": 1,
+                "profile_path": 8,
             },
         ),
         (
-            "paths",
+            "finders",
             {
-                "connect_minima": 2,
-                "profile_path": 4,
-                "run_projected_sgd": 4,
-                "gather_table": 3,
-                "plot_figure": 2,
+                "relax_minima": 4,
+                "connect_minima": 8,
+                "profile_path": 8,
+                "measure_path_spectrum": 2,
+                "run_projected_sgd": 20,
+                "measure_drift": 2,
+                "predict_drift": 2,
+                "evaluate_averages": 2,
+                "fit_drift": 1,
+                "gather_table": 12,
+                "plot_figure": 10,
             },
         ),
     ],
@@ -110,10 +129,10 @@ def test_an_edited_plot_reruns_that_plot_only(checkout):
 
 def test_a_changed_value_reruns_what_depends_on_it_and_nothing_else(checkout):
     smoke = yaml.safe_load((checkout / "configs/smoke.yaml").read_text())
-    smoke["connectivity"]["profile"]["probes"] += 1
+    smoke["connectivity"]["spectrum"]["probes"] += 1
     (checkout / "configs/smoke.yaml").write_text(yaml.safe_dump(smoke))
     pairs = len(smoke["connectivity"]["pairs"])
-    expected = {"profile_path": 2 * pairs, "gather_table": 2, "plot_figure": 1, "all": 1}
+    expected = {"measure_path_spectrum": pairs, "gather_table": 1, "plot_figure": 1, "all": 1}
     assert planned(folder=checkout) == expected
 
 
@@ -122,7 +141,7 @@ def test_tables_are_finite_documented_and_have_provenance(path):
     table = pd.read_csv(path)
     assert len(table) > 0
     documented = (ROOT / "results/README.md").read_text().split("## ")
-    section = next(part for part in documented if path.name in part.splitlines()[0])
+    section = next(part for part in documented if path.name in part.splitlines()[0].split(", "))
     for column in table.columns:
         assert f"`{column}`" in section, column
         empty = {
@@ -140,18 +159,25 @@ def test_tables_are_finite_documented_and_have_provenance(path):
             ("claims", "high"),
             ("timing", "estimator"),
             ("projected_sgd", "loss"),
+            ("projected_sgd", "step_size"),
+            ("paths", "loss"),
+            ("averages", "branch"),
+            ("drift_slopes", "slope_se"),
+            ("drift_exponents", "exponent"),
+            ("drift_exponents", "exponent_se"),
+            ("drift_exponents", "predicted"),
         }
         if (path.stem, column) not in empty:
             assert table[column].notna().all(), column
     meta = json.loads(path.with_name(path.name + ".json").read_text())
     assert {"commit", "versions", "threads", "machine"} <= set(meta)
-    assert meta["settings"]
+    assert meta["settings"] or path.stem.startswith("drift_")  # nothing but their tables
     assert meta["inputs"]
 
 
 def test_every_figure_has_three_formats_and_a_caption():
     stems = {p.stem for p in FIGURES.glob("*.png")}
-    assert set(reference.FIGURES) == stems
+    assert {*reference.FIGURES, *reference.WITHOUT_REFERENCE} == stems
     for stem in stems:
         for suffix in ("pdf", "svg", "png"):
             assert 0 < (FIGURES / f"{stem}.{suffix}").stat().st_size <= 300_000

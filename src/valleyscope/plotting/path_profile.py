@@ -1,94 +1,167 @@
-"""Loss and curvature along the straight line and the trained path between minima."""
+"""Loss and curvature along the paths between minima (Paper B, Fig. 2), and how high their middle is."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.plotting.style import (
-    COLOURS,
-    geometric_mean,
-    log_interval,
-    log_spread,
-    new_figure,
+from valleyscope.barriers import MIDDLE, barrier, dip_over_ends, middle_over_ends
+from valleyscope.plotting.landscape import legend_above, trace, trim
+from valleyscope.plotting.paths import (
+    ARC,
+    CUT,
+    KINDS,
+    NAMES,
+    VARIANTS,
+    against_ends,
+    compared,
+    intervals_over_pairs,
+    kinds_of,
+    not_drawn,
+    plain_ticks,
+    ratio_axis,
+    ratio_point,
+    rows_of,
+    told,
 )
+from valleyscope.plotting.repeats import thinned
+from valleyscope.plotting.style import geometric_mean, new_figure
 
-KINDS = {"straight": COLOURS[1], "trained": COLOURS[0]}
-QUANTITIES = {
-    "train_loss": "training loss (nats per token)",
-    "held_out_loss": "held-out loss (nats per token)",
-    "trace": r"$\mathrm{Tr}\,H$ (nats)",
-    "lambda_max": r"$\lambda_{\max}(H)$ (nats)",
-}
-
-
-def draw(losses: pd.DataFrame, curvature: pd.DataFrame) -> tuple[Figure, str]:
-    """Four panels against position; thin lines are single pairs."""
-    figure, axes = new_figure(4.4, rows=2, columns=2, sharex=True)
-    for panel, (name, label) in zip(axes.flat, QUANTITIES.items(), strict=True):
-        table = losses if name in losses else curvature
-        positive = table[table[name] > 0]
-        sns.lineplot(
-            positive,
-            x="position",
-            y=name,
-            hue="kind",
-            palette=KINDS,
-            estimator=geometric_mean,
-            errorbar=log_interval,
-            legend=panel is axes[0][0],
-            ax=panel,
-        )
-        for (kind, _), rows in positive.groupby(["kind", "pair"]):
-            panel.plot(rows["position"], rows[name], color=KINDS[kind], lw=0.5, alpha=0.6)
-        panel.set(yscale="log", xlabel="position on the path (arc length)", ylabel=label)
-    axes[0][0].legend(title="path")
-    return figure, _caption(losses, curvature)
+LOW_LOSS = 1.2  # highest loss over the higher end up to which a path counts as low in loss
+DRAWN = 34  # positions of a loss
+LOSSES = {"train_loss": "training loss", "held_out_loss": "held-out loss"}
+CURVATURES = {"trace": r"$\mathrm{Tr}\,H$", "lambda_max": r"$\lambda_{\max}$"}
+IN_WORDS = {"trace": "Tr H", "lambda_max": "λ_max"}
+MARKERS = {"trace": "o", "lambda_max": "s"}
+FISHER = {"color": "k", "ls": "--", "lw": 1}
+Key = tuple[str, str]  # variant, kind
 
 
-def middle_over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
-    """Mean over positions in [0.4, 0.6] over the mean of both ends, by pair."""
-
-    def ratio(rows: pd.DataFrame) -> float:
-        values = rows.sort_values("position").set_index("position")[quantity]
-        middle = abs(values.index - 0.5) < 0.1 + 1e-9
-        return values[middle].mean() / values.iloc[[0, -1]].mean()
-
-    return table.groupby("pair")[["position", quantity]].apply(ratio)
-
-
-def barrier(losses: pd.DataFrame) -> pd.Series:
-    """Highest training loss on the path over that of its higher end, by pair."""
-
-    def ratio(rows: pd.DataFrame) -> float:
-        values = rows.sort_values("position")["train_loss"]
-        return values.max() / max(values.iloc[0], values.iloc[-1])
-
-    return losses.groupby("pair")[["position", "train_loss"]].apply(ratio)
-
-
-def _left_out(losses: pd.DataFrame, curvature: pd.DataFrame) -> str:
-    """What a logarithmic axis cannot show, as a sentence, empty if nothing."""
-    values = pd.concat([losses.filter(list(QUANTITIES)), curvature.filter(list(QUANTITIES))])
-    count = int((values <= 0).sum().sum())
-    return f"{count} values below 0 are not drawn. " if count else ""
+def draw(losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame) -> tuple[Figure, str]:
+    """Losses, Tr H and λ_max against position between AdamW minima; middle over ends, all kinds and variants."""
+    figure, axes = new_figure(4.2, rows=2, columns=3)
+    tall = figure.add_subplot(axes[0, 2].get_gridspec()[:, 2])
+    for panel in axes[:, 2]:
+        panel.remove()
+    panels = dict(zip([*LOSSES, *CURVATURES], axes[:, :2].flat, strict=True))
+    for name, panel in panels.items():
+        _draw_profile(panel, thinned(losses, "position", DRAWN) if name in LOSSES else curvature, name)
+        panel.set(yscale="log", xlabel=ARC)
+        panel.set_ylabel(f"{LOSSES[name]} (nats/token)" if name in LOSSES else f"{CURVATURES[name]} (nats)")
+    trace(panels["trace"], rows_of(curvature).sort_values("position"), "position", "fisher", **FISHER)
+    cut = [trim([panel]) for panel in panels.values()]
+    for panel in panels.values():
+        plain_ticks(panel.yaxis)
+    ratios = _ratios(curvature)
+    cut.append(_draw_ratios(tall, ratios, barriers(losses)))
+    _draw_legend(figure, kinds_of(curvature))
+    return figure, _caption(losses, curvature, paths, ratios, any(cut))
 
 
-def _caption(losses: pd.DataFrame, curvature: pd.DataFrame) -> str:
-    trained, line = losses.query("kind == 'trained'"), losses.query("kind == 'straight'")
-    bent = curvature.query("kind == 'trained'")
-    lengths = [table.groupby("pair")["length"].first() for table in (trained, line)]
-    dip = bent.groupby("pair")[["trace", "position"]].apply(
-        lambda rows: rows["trace"].min() / rows.sort_values("position")["trace"].iloc[[0, -1]].mean()
-    )
+def barriers(losses: pd.DataFrame) -> dict[Key, pd.Series]:
+    """Highest training loss over the higher end, by pair, for each variant and kind."""
+    return {key: barrier(rows_of(losses, key[1], key[0])) for key in _keys(losses)}
+
+
+def high_loss(highest: pd.Series) -> bool:
+    """Whether the geometric mean over pairs exceeds LOW_LOSS."""
+    return geometric_mean(highest) > LOW_LOSS
+
+
+def _keys(table: pd.DataFrame) -> list[Key]:
+    return [(variant, kind) for variant in VARIANTS for kind in kinds_of(table, variant)]
+
+
+def _ratios(curvature: pd.DataFrame) -> dict[Key, dict[str, pd.Series]]:
+    """Middle over ends by pair, of each curvature."""
+    return {
+        (variant, kind): {
+            name: middle_over_ends(rows_of(curvature, kind, variant), name) for name in CURVATURES
+        }
+        for variant, kind in _keys(curvature)
+    }
+
+
+def _draw_profile(panel: plt.Axes, table: pd.DataFrame, name: str) -> None:
+    for kind in kinds_of(table):
+        rows = rows_of(table, kind).sort_values("position")
+        trace(panel, rows, "position", name, color=KINDS[kind], lw=1.2)
+    for _, rows in rows_of(table).sort_values("position").groupby("pair"):
+        shown = rows[rows[name] > 0]
+        panel.plot(shown["position"], shown[name], color=KINDS["autoneb"], lw=0.5, alpha=0.7)
+
+
+def _draw_ratios(panel: plt.Axes, ratios: dict, highest: dict) -> bool:
+    """A row a variant and kind, a marker a curvature; open where the path is high in loss."""
+    for place, ((variant, kind), by_name) in enumerate(ratios.items()):
+        fill = "none" if high_loss(highest[variant, kind]) else "full"
+        for shift, (name, marker) in zip((-0.15, 0.15), MARKERS.items(), strict=True):
+            style = {"fmt": marker, "ms": 4.5, "fillstyle": fill, "color": KINDS[kind]}
+            ratio_point(panel, place + shift, by_name[name], **style)
+    names = [f"{VARIANTS[variant]},\n{NAMES[kind]}" for variant, kind in ratios]
+    return ratio_axis(panel, names, "curvature, middle / ends")
+
+
+def _draw_legend(figure: Figure, kinds: list[str]) -> None:
+    entries = {NAMES[kind]: {"color": KINDS[kind]} for kind in kinds}
+    entries["AutoNEB, single pair"] = {"color": KINDS["autoneb"], "lw": 0.5}
+    entries["AutoNEB, Fisher's trace"] = FISHER
+    point = {"color": "0.3", "ls": "", "ms": 4.5}
+    entries |= {label: {"marker": MARKERS[name], **point} for name, label in CURVATURES.items()}
+    entries["path of high loss"] = {"marker": "o", "fillstyle": "none", **point}
+    legend_above(figure, entries, columns=-(-len(entries) // 2))
+
+
+def _caption(
+    losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame, ratios: dict, cut: bool
+) -> str:
+    main = rows_of(curvature)
+    found = " ".join(_found(ratios, variant) for variant in VARIANTS if any(v == variant for v, _ in ratios))
+    shown = curvature[curvature["variant"] == "adamw"]
+    left_out = not_drawn(pd.concat([shown["trace"], shown["lambda_max"], main["fisher"]]))
     return (
-        "On the trained path the training loss rises to at most "
-        f"{log_spread(barrier(trained))} times that of its higher end (straight line: "
-        f"{log_spread(barrier(line))}), while Tr H in the middle (0.4 to 0.6) is "
-        f"{log_spread(middle_over_ends(bent, 'trace'))} times and λ_max "
-        f"{log_spread(middle_over_ends(bent, 'lambda_max'))} times their value at the ends; the lowest Tr H on the "
-        f"path is {log_spread(dip)} times that at the ends. The path is "
-        f"{log_spread(lengths[0] / lengths[1])} times as long as the line. Geometric mean and 95 % t-interval over "
-        f"{bent['pair'].nunique()} independent pairs of minima; thin lines: single pairs; brackets hold intervals. "
-        f"{_left_out(losses, curvature)}How much of a rise in curvature is mere scale is not "
-        "separated here."
+        f"Middle of the path ({MIDDLE[0]:g} to {MIDDLE[1]:g}) over its ends. {found} Highest training loss over that of the higher end: {_by_variant(barriers(losses))}; kinds whose mean "
+        f"exceeds {LOW_LOSS:g} are high in loss (open markers). {_autoneb(losses, main)} Length over the distance of the ends: "
+        f"{_by_variant(_lengths(paths), 2)}. Curves: between minima of AdamW; thin lines: single pairs of AutoNEB. "
+        f"{left_out}{CUT * cut}{intervals_over_pairs(main)} Scale is not separated here."
     )
+
+
+def _found(ratios: dict, variant: str) -> str:
+    """Which kinds of path have a higher middle."""
+    parts = [
+        f"{word} is {compared({NAMES[kind]: by[name] for (v, kind), by in ratios.items() if v == variant}, 2)}"
+        for name, word in IN_WORDS.items()
+    ]
+    return f"Between minima of {VARIANTS[variant]}, {', and '.join(parts)}."
+
+
+def _autoneb(losses: pd.DataFrame, main: pd.DataFrame) -> str:
+    """What the other panels show of AutoNEB between minima of AdamW."""
+    held_out, fisher = middle_over_ends(rows_of(losses), "held_out_loss"), middle_over_ends(main, "fisher")
+    by_pair = main.groupby("pair")[["fisher", "trace"]].mean()
+    error = (main["trace_se"] / main["trace"].abs()).median()
+    return (
+        "AutoNEB, AdamW: where it is lowest on the other pairs' paths (distance from the nearer end), Tr H is "
+        f"{against_ends(dip_over_ends(main, 'trace'), 2)}; the held-out loss in the middle is {against_ends(held_out, 2)} and the trace of "
+        f"the Fisher (drawn labels) {against_ends(fisher, 2)}. Mean trace of the Fisher over mean Tr H: "
+        f"{told(by_pair['fisher'] / by_pair['trace'], 2)}; standard error of one Tr H: {100 * error:.2g} % (median)."
+    )
+
+
+def _lengths(paths: pd.DataFrame) -> dict[Key, pd.Series]:
+    """Of the paths that are not straight, over the distance of their ends."""
+    paths = paths.assign(ratio=paths["length"] / paths["straight"])
+    bent = [key for key in _keys(paths) if key[1] != "straight"]
+    return {key: rows_of(paths, key[1], key[0]).set_index("pair")["ratio"] for key in bent}
+
+
+def _by_variant(values: dict[Key, pd.Series], digits: int = 3) -> str:
+    """ "AdamW, A 2 [1, 3], B ...; SGD, ..."."""
+    parts = []
+    for variant, name in VARIANTS.items():
+        cells = [
+            f"{NAMES[kind]} {told(by_pair, digits)}" for (v, kind), by_pair in values.items() if v == variant
+        ]
+        if cells:
+            parts.append(f"{name}, {', '.join(cells)}")
+    return "; ".join(parts)

@@ -1,113 +1,169 @@
-"""Where projected SGD goes on the path, beside gradient descent from the same starts."""
+"""Where projected SGD goes on the path, beside full-batch descent and noise without a force (Paper B, Fig. 3)."""
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.intervals import student_interval
-from valleyscope.plotting.style import COLOURS, interval, new_figure
+from valleyscope.errors import InputError
+from valleyscope.plotting.repeats import band, headroom, listed, points, quoted, shown, thinned, worded
+from valleyscope.plotting.style import COLOURS, new_figure
 
-NOISES = {"minibatch": "minibatch SGD", "none": "full-batch control"}
-
-
-def by_pair(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over replicas: pairs are the independent repeats, replicas share a path."""
-    keys = ["noise", "pair", "start", "step", "t_eff"]
-    return table.groupby(keys, as_index=False)[["position", "distance"]].mean()
-
-
-def displacements(table: pd.DataFrame) -> pd.DataFrame:
-    """Position minus start at the last step that SGD and control share, a row a pair and start."""
-    last = min(rows["step"].max() for _, rows in table.groupby("noise"))
-    final = by_pair(table[table["step"] == last])
-    return final.assign(displacement=final["position"] - final["start"])
+RUNS = {"momentum": "SGD with momentum", "descent": "full batch (control)", "noise": "noise, no force (null)"}
+STYLES = {
+    "momentum": {"color": COLOURS[0], "fmt": "o"},
+    "descent": {"color": "k", "fmt": "s", "ms": 3},
+    "noise": {"color": COLOURS[1], "fmt": "D", "ms": 3, "mfc": "w"},
+}
+INSIDE = (0.2, 0.8)  # starts whose drift is judged: further out the ends stop it
+TIME = r"$t_\mathrm{eff}$ = steps $\times$ learning rate"
 
 
-def excess(final: pd.DataFrame) -> pd.DataFrame:
-    """Displacement of SGD minus that of the control from the same start on the same path."""
-    wide = final.pivot(index=["start", "pair"], columns="noise", values="displacement")
-    return (wide["minibatch"] - wide["none"]).rename("excess").reset_index()
+def outward(table: pd.DataFrame) -> pd.Series:
+    """Displacement towards the nearer end, in lengths of the path; NaN from a start at 0.5."""
+    side = np.sign((table["start"] - 0.5).round(9))
+    return (side * (table["position"] - table["start"])).where(side != 0)
 
 
-def draw(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Displacement against t_eff; against start, beside the control; and beyond the control."""
-    figure, (left, middle, right) = new_figure(2.7, columns=3, width_ratios=[1.2, 1, 1])
-    means = by_pair(table)
-    means["displacement"] = means["position"] - means["start"]
+def inside(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with starts in INSIDE."""
+    return table[table["start"].between(INSIDE[0] - 1e-9, INSIDE[1] + 1e-9)]
+
+
+def shared_starts(table: pd.DataFrame) -> list[float]:
+    """The starts that every run of the table has; InputError if there is none."""
+    starts = set.intersection(*(set(starts) for _, starts in table.groupby("run")["start"]))
+    if not starts:
+        raise InputError(f"the runs {', '.join(sorted(table['run'].unique()))} share no start")
+    return sorted(starts)
+
+
+def by_start(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Means over replicas: pairs are the independent repeats, replicas share a path."""
+    return table.groupby(["run", "pair", "start", "step", "t_eff"], as_index=False)[columns].mean()
+
+
+def last_common_step(table: pd.DataFrame) -> int:
+    """The last step at which every run of the table has a row."""
+    return max(set.intersection(*(set(steps) for _, steps in table.groupby("run")["step"])))
+
+
+def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series) -> np.ndarray:
+    """Training loss of the path at positions, interpolated linearly on the path of each pair, nats per token."""
+    rows = path_losses.query("variant == 'adamw' and kind == 'autoneb'").sort_values("position")
+    paths = {pair: (part["position"], part["train_loss"]) for pair, part in rows.groupby("pair")}
+    return np.array([np.interp(at, *paths[pair]) for pair, at in zip(pairs, positions, strict=True)])
+
+
+def final_changes(table: pd.DataFrame, path_losses: pd.DataFrame, run: str) -> pd.DataFrame:
+    """Of each replica inside, at the run's last step: pair, start, t_eff, outward, loss_change (of the path)."""
+    rows = inside(table[table["run"] == run]).dropna(subset="outward")
+    rows = rows[rows["step"] == rows["step"].max()]
+    before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
+    return rows[["pair", "start", "t_eff", "outward"]].assign(loss_change=after - before)
+
+
+def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
+    """Position against t_eff; outward displacement against start by run; beyond descent; loss it took."""
+    table = table[table["run"].isin(RUNS)].assign(outward=outward)
+    figure, ((course, ends), (beyond, losses)) = new_figure(4.9, rows=2, columns=2)
+    _draw_course(course, by_start(table.query("run == 'momentum'"), ["position"]))
+    means = by_start(table, ["outward"])
+    final = means[means["step"] == last_common_step(means)].dropna(subset="outward")
+    for shift, (run, style) in zip((-0.013, 0, 0.013), STYLES.items(), strict=True):
+        rows = final[final["run"] == run]
+        points(ends, rows, "start", "outward", shift=lambda x, by=shift: x + by, **style, label=RUNS[run])
+    ends.set(ylabel="outward displacement (of path)")
+    ends.set_title(_at(final))
+    headroom(ends, 0.4)
+    ends.legend(loc="upper left", ncols=2, columnspacing=1, handletextpad=0.3)
+    excess = beyond_descent(final)
+    points(beyond, excess, "start", "excess", color=COLOURS[0])
+    beyond.set(ylabel="outward: SGD − full batch")
+    beyond.set_title(f"Beyond descent, {_at(final)[0].lower()}{_at(final)[1:]}")
+    for axes in (ends, beyond):
+        axes.axhline(0, color="0.6", lw=0.7, zorder=0)
+        axes.set(xlabel="start on the path", xlim=(0, 1))
+    changes = {run: final_changes(table, path_losses, run) for run in ("momentum", "noise")}
+    _draw_losses(losses, changes)
+    replicas = table.query("run == 'momentum'").groupby(["pair", "start"])["replica"].nunique().max()
+    return figure, _caption(final, excess, changes, replicas)
+
+
+def beyond_descent(final: pd.DataFrame) -> pd.DataFrame:
+    """Outward displacement of SGD minus that of descent from the same start on the same path: start, pair, excess."""
+    wide = final.pivot(index=["start", "pair"], columns="run", values="outward")
+    return (wide["momentum"] - wide["descent"]).dropna().rename("excess").reset_index()
+
+
+def _at(rows: pd.DataFrame) -> str:
+    return rf"At $t_\mathrm{{eff}}$ = {rows['t_eff'].max():.3g}"
+
+
+def _draw_course(axes: plt.Axes, means: pd.DataFrame) -> None:
     starts = sorted(means["start"].unique())
-    palette = dict(zip(starts, sns.color_palette("viridis", len(starts)), strict=True))
-    sns.lineplot(
-        means.query("noise == 'minibatch'"),
-        x="t_eff",
-        y="displacement",
-        hue="start",
-        palette=palette,
-        errorbar=interval,
-        err_kws={"alpha": 0.1},
-        ax=left,
+    for start, colour in zip(starts, sns.color_palette("viridis", len(starts)), strict=True):
+        band(axes, thinned(means[means["start"] == start], "step"), "t_eff", "position", color=colour, lw=1.2)
+    axes.set(xlabel=TIME, ylabel="position on the path", ylim=(-0.03, 1.03))
+    axes.set_title("SGD with momentum")
+
+
+def _draw_losses(axes: plt.Axes, changes: dict[str, pd.DataFrame]) -> None:
+    """Single replicas; outward and uphill is the upper right quarter."""
+    null = changes["noise"]
+    axes.plot(null["outward"], null["loss_change"], "x", color=COLOURS[1], ms=3, mew=0.7)
+    for (pair, rows), marker in zip(changes["momentum"].groupby("pair"), "osD^v<>ph*", strict=False):
+        axes.plot(
+            rows["outward"], rows["loss_change"], marker, color=COLOURS[0], mfc="none", ms=4, mew=0.8, label=pair
+        )  # fmt: skip
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    axes.fill_between([0, max(right, 0)], 0, max(high, 0), color="0.92", zorder=0, lw=0)
+    axes.set(xlim=(left, right), ylim=(low, high))
+    axes.axhline(0, color="0.6", lw=0.7, zorder=0)
+    axes.axvline(0, color="0.6", lw=0.7, zorder=0)
+    axes.set(xlabel="outward displacement", ylabel="change of the path's loss")
+    axes.set_title("At the end; shaded: outward, uphill")
+    axes.legend(title="SGD, pair", handletextpad=0.1, borderaxespad=0.2)
+
+
+def uphill(changes: pd.DataFrame) -> pd.Series:
+    """Share of replicas that moved outward to where the path's loss is higher, by pair."""
+    return ((changes["outward"] > 0) & (changes["loss_change"] > 0)).groupby(changes["pair"]).mean()
+
+
+def _caption(final: pd.DataFrame, excess: pd.DataFrame, changes: dict, replicas: int) -> str:
+    judged = inside(final[final["start"].isin(shared_starts(final))])
+    early = {run: rows.groupby("pair")["outward"].mean() for run, rows in judged.groupby("run")}
+    beyond = inside(excess).groupby("pair")["excess"].mean()
+    sgd, null = changes["momentum"], changes["noise"]
+    moved, change = (sgd.groupby("pair")[name].mean() for name in ("outward", "loss_change"))
+    found = worded(
+        moved,
+        "moves outward, to the nearer end of the path",
+        "moves inward, away from the nearer end of the path",
+        "shows no direction on the path",
     )
-    left.axhline(0, color="0.6", lw=0.7)
-    left.legend(title="start", ncols=3, fontsize=6)
-    left.set(xlabel=r"$t_\mathrm{eff}$ = steps x learning rate", ylabel="position - start")
-    left.set_title("Minibatch SGD")
-
-    final = displacements(table)
-    points = {"x": "start", "errorbar": interval, "native_scale": True, "linestyles": "none"}
-    points |= {"markersize": 3.5, "capsize": 0.01, "err_kws": {"linewidth": 1}}
-    sns.pointplot(
-        final,
-        y="displacement",
-        hue="noise",
-        hue_order=list(NOISES),
-        palette=[COLOURS[0], "k"],
-        dodge=0.02,
-        ax=middle,
-        **points,
-    )
-    low, high = middle.get_ylim()
-    middle.set_ylim(low, high + 0.3 * (high - low))  # room for the legend above every interval
-    middle.legend(*_labels(middle), title=None, loc="upper left")
-    middle.set(xlabel="start on the path", ylabel="position - start")
-    middle.set_title(rf"At $t_\mathrm{{eff}}$ = {final['t_eff'].max():g}")
-    sns.pointplot(excess(final), y="excess", color=COLOURS[0], ax=right, **points)
-    right.set(xlabel="start on the path", ylabel="SGD - control")
-    right.set_title("Beyond the control")
-    for axes in (middle, right):
-        axes.axhline(0, color="0.6", lw=0.7)
-    return figure, _caption(final, table)
-
-
-def _labels(axes) -> tuple[list, list[str]]:
-    handles, names = axes.get_legend_handles_labels()
-    return handles, [NOISES[name] for name in names]
-
-
-def _caption(final: pd.DataFrame, table: pd.DataFrame) -> str:
-    sgd = final[final["noise"] == "minibatch"]
-    largest = final.groupby(["noise", "start"])["displacement"].mean().abs().groupby("noise").max()
-    far = table.query("noise == 'minibatch' and step > 0")["distance"]
+    climbed = (sgd["outward"] > 0) & (sgd["loss_change"] > 0)
     return (
-        f"By t_eff = {final['t_eff'].max():g} minibatch SGD has moved {_directions(sgd, 'displacement')}. The full-batch "
-        "control, gradient descent with the same rate and momentum, shows how much of that is the slope of the loss: "
-        f"beyond it SGD has moved {_directions(excess(final), 'excess')}. The largest mean displacement is {largest['minibatch']:.2g} of "
-        f"the path for SGD and {largest['none']:.2g} for the control. Before each projection a replica is {far.mean():.2g} "
-        f"(mean) and up to {far.max():.2g} (largest) away from the path. Mean and 95 % t-interval over "
-        f"{final['pair'].nunique()} independent pairs of minima, {table['replica'].nunique() // final['start'].nunique()} "
-        "replicas averaged in each; a direction is named where the interval excludes 0."
+        f"Projected SGD with momentum {found}: by {_time(sgd)} its mean outward displacement from starts in [0.2, 0.8] is "
+        f"{quoted(moved)} of the path. By {_time(final)}, the last step that all runs share, it is "
+        f"{quoted(early['momentum'])}, that of full-batch descent (control) {quoted(early['descent'])}, that of noise without "
+        f"a force (null) {quoted(early['noise'])}, SGD minus descent {quoted(beyond)}; beyond descent SGD goes outward from the "
+        f"starts {_starts(excess, 1)} and inward from {_starts(excess, -1)} (named where the interval excludes 0). Of {len(sgd)} "
+        f"replicas with starts in [0.2, 0.8], {(sgd['outward'] > 0).sum()} have moved outward by {_time(sgd)}, "
+        f"{climbed.sum()} of them uphill, to where the path's own training loss is higher: a share of {quoted(uphill(sgd))} of "
+        f"all replicas (null, by {_time(null)}: {quoted(uphill(null))}). The path's loss "
+        f"{worded(change, 'is higher at the end than at the start', 'is lower at the end than at the start', 'is not shown to differ between start and end')}"
+        f" ({quoted(change)} nats per token). Outward is undefined from 0.5, which is left out. Mean and 95 % t-interval over "
+        f"{final['pair'].nunique()} independent pairs of minima, {replicas} replicas of SGD a start averaged in each; lower "
+        "right: single replicas, symbols: SGD by pair, crosses: null."
     )
 
 
-def _directions(table: pd.DataFrame, column: str) -> str:
-    """Towards which end from which starts, where the interval over pairs excludes 0."""
-    moved = {"1": [], "0": []}
-    for start, values in table.groupby("start")[column]:
-        _, low, high = student_interval(values)
-        if low > 0:
-            moved["1"].append(f"{start:g}")
-        elif high < 0:
-            moved["0"].append(f"{start:g}")
-    return f"towards 1 from {_listed(moved['1'])} and towards 0 from {_listed(moved['0'])}"
+def _time(rows: pd.DataFrame) -> str:
+    return f"t_eff = {rows['t_eff'].max():.3g}"
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names) if names else "no start"
+def _starts(excess: pd.DataFrame, side: int) -> str:
+    return listed(start for start, values in excess.groupby("start")["excess"] if shown(values) == side)

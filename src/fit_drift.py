@@ -1,0 +1,33 @@
+"""Compare measured with predicted drift: slopes, velocities, exponents.
+
+Example:
+    python src/fit_drift.py --measured path_drift.csv --predicted path_drift_predicted.csv \\
+        --slopes drift_slopes.csv --velocities drift_velocities.csv --exponents drift_exponents.csv
+"""
+
+from pathlib import Path
+
+import _stage
+from valleyscope.artifacts import read_table, write_table
+from valleyscope.drift_fits import SETTING, exponents, slopes, velocities
+
+
+def main(args):
+    keys = ["pair", "position", *SETTING]
+    measured = read_table(args.measured, [*keys, "entropic", "displacement_se", "followed", "followed_se"])
+    predicted = read_table(args.predicted, [*keys, "predicted", "predicted_se", "leading", "leading_se"])
+    meta = _stage.meta(args, args.measured, args.predicted)
+    speeds = velocities(measured, predicted)
+    write_table(slopes(measured, predicted), args.slopes, meta)
+    write_table(speeds, args.velocities, meta)
+    write_table(exponents(speeds), args.exponents, meta)
+
+
+if __name__ == "__main__":
+    parser = _stage.parser(__doc__)
+    parser.add_argument("--measured", type=Path, required=True, help="CSV of measure_drift")
+    parser.add_argument("--predicted", type=Path, required=True, help="CSV of predict_drift")
+    parser.add_argument("--slopes", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--velocities", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--exponents", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

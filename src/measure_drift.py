@@ -1,0 +1,53 @@
+"""Measure the drift along a path that minibatch noise makes, at several rates, batches and periods.
+
+Example:
+    python src/measure_drift.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
+        --data-seed 0 --held-out-sequences 256 --path path.safetensors --variant adamw --kind autoneb \\
+        --pair 0-1 --positions 14 --seed 0 --replicas 64 --followed 8 \\
+        --grid '[{"learning_rate": 0.01, "batch": 4, "steps": 15}]' --out drift.csv
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+import _path
+import _problem
+import _stage
+from valleyscope.drift import DriftSettings, drift, segment_middles
+from valleyscope.model import sequence_losses
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    model = _problem.model(args)
+    path = _path.load(args)
+    tables = []
+    with _stage.progress(len(args.grid) * args.positions, f"drift {args.pair}", "position") as bar:
+        for index, named in enumerate(args.grid):
+            settings = DriftSettings(**named, replicas=args.replicas, followed=args.followed)
+            table = drift(
+                model,
+                sequence_losses,
+                data,
+                path,
+                segment_middles(args.positions),
+                settings,
+                seed=args.seed + 1000 * index,
+                on_position=lambda position: bar.update(),
+            )
+            tables.append(table.assign(**named, replicas=args.replicas))
+    _path.write(pd.concat(tables, ignore_index=True), args.out, args)
+
+
+if __name__ == "__main__":
+    parser = _path.parser(__doc__)
+    parser.add_argument("--positions", type=int, required=True, help="middles of that many equal parts")
+    parser.add_argument("--replicas", type=int, required=True, help="runs from each position")
+    parser.add_argument("--followed", type=int, required=True, help="of them, for the theory's sum")
+    parser.add_argument(
+        "--grid", type=json.loads, required=True, help="learning_rate, batch and steps of each run, JSON"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a run and position")
+    _stage.run(main, parser)

@@ -1,0 +1,45 @@
+"""Spectral density of the Hessian at some positions of a path.
+
+Example:
+    python src/measure_path_spectrum.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
+        --data-seed 0 --held-out-sequences 256 --path path.safetensors --variant adamw --kind autoneb \\
+        --pair 0-1 --positions 0 0.25 0.5 --steps 20 --probes 4 --points 241 --width 0.01 --seed 0 \\
+        --out spectrum.csv
+"""
+
+from pathlib import Path
+
+import _path
+import _problem
+import _stage
+from valleyscope.model import sequence_losses
+from valleyscope.profile import path_spectrum
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    table = path_spectrum(
+        _problem.model(args),
+        sequence_losses,
+        data,
+        _path.load(args),
+        args.positions,
+        steps=args.steps,
+        probes=args.probes,
+        points=args.points,
+        width=args.width,
+        seed=args.seed,
+        memory_budget=args.memory_budget,
+    )
+    _path.write(table, args.out, args)
+
+
+if __name__ == "__main__":
+    parser = _path.parser(__doc__)
+    parser.add_argument("--positions", type=float, nargs="+", required=True, help="in [0, 1]")
+    parser.add_argument("--steps", type=int, required=True, help="Lanczos steps a probe")
+    parser.add_argument("--probes", type=int, required=True, help="random vectors")
+    parser.add_argument("--points", type=int, required=True, help="eigenvalues of the density's grid")
+    parser.add_argument("--width", type=float, required=True, help="of the blur, over the grid's range")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

@@ -1,0 +1,11 @@
+"""Draw how fast optimisers move along the path.
+
+Example:
+    python src/plot_optimisers.py --tables results/projected_sgd.csv --out figures/optimisers.pdf
+"""
+
+import _plot
+from valleyscope.plotting.optimisers import draw
+
+if __name__ == "__main__":
+    _plot.run(draw, [["pair", "run", "replica", "start", "step", "t_eff", "position", "step_size"]], __doc__)

@@ -1,0 +1,48 @@
+"""Predict that drift from curvature and gradient noise alone, without a simulation.
+
+Example:
+    python src/predict_drift.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
+        --data-seed 0 --held-out-sequences 256 --path path.safetensors --variant adamw --kind autoneb \\
+        --pair 0-1 --positions 14 --seed 0 --batches 4 --probes 8 \\
+        --grid '[{"learning_rate": 0.01, "steps": 15}]' --out predicted.csv
+"""
+
+import json
+from pathlib import Path
+
+import _path
+import _problem
+import _stage
+from valleyscope.drift import Setting, predicted_drift, segment_middles
+from valleyscope.model import sequence_losses
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    with _stage.progress(args.positions, f"predict drift {args.pair}", "position") as bar:
+        table = predicted_drift(
+            _problem.model(args),
+            sequence_losses,
+            data,
+            _path.load(args),
+            segment_middles(args.positions),
+            [Setting(**named) for named in args.grid],
+            batches=args.batches,
+            probes=args.probes,
+            seed=args.seed,
+            memory_budget=args.memory_budget,
+            on_position=lambda position: bar.update(),
+        )
+    _path.write(table, args.out, args)
+
+
+if __name__ == "__main__":
+    parser = _path.parser(__doc__)
+    parser.add_argument("--positions", type=int, required=True, help="middles of that many equal parts")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", required=True, help="samples a step; the drift goes as 1/B"
+    )
+    parser.add_argument("--probes", type=int, required=True, help="draws of the noise")
+    parser.add_argument("--grid", type=json.loads, required=True, help="learning_rate and steps, JSON")
+    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a setting and position")
+    _stage.run(main, parser)

@@ -1,0 +1,45 @@
+"""Train a parent and the children that branch from it, all in one batch of replicas.
+
+Example:
+    python src/train_families.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
+        --data-seed 0 --held-out-sequences 256 --seed 0 \\
+        --branching '{"steps": 600, "batch": 32, "learning_rate": 1e-2, "warmup": 50, "weight_decay": 0.1,
+                      "branches": [0, 50, 100, 200, 400]}' --out family.safetensors
+"""
+
+from pathlib import Path
+
+import _problem
+import _stage
+from valleyscope.artifacts import save_tensors
+from valleyscope.branching import COPIES, BranchSettings, train_family
+from valleyscope.model import sequence_losses
+from valleyscope.weights import flat_weights
+
+
+def main(args):
+    data, _ = _problem.data(args)
+    model = _problem.model(args, seed=args.seed)
+    s = args.branching
+    total = s.steps + COPIES * sum(s.steps - branch for branch in s.branches)
+    with _stage.progress(total, f"family {args.seed}", "step") as bar:
+
+        def show(replicas, loss):
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(replicas)
+
+        family = train_family(
+            model, sequence_losses, data, flat_weights(model), s, seed=args.seed, on_step=show
+        )
+    tensors = {"children": family.children, "checkpoints": family.checkpoints}
+    save_tensors(tensors, args.out, _stage.meta(args, args.tokens))
+
+
+if __name__ == "__main__":
+    parser = _problem.parser(__doc__)
+    parser.add_argument("--seed", type=int, required=True, help="of weights and minibatches")
+    parser.add_argument(
+        "--branching", type=_stage.settings(BranchSettings), required=True, help="settings, JSON"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="safetensors: children, checkpoints")
+    _stage.run(main, parser)

@@ -1,0 +1,69 @@
+"""How high a path rises between its ends: losses and curvatures in its middle, at its ends and beside them.
+
+Every function takes a table of one path a pair of ends (columns pair, position from 0 to 1, and the quantity)
+and gives one number a pair, because pairs are the independent repeats. A ratio is NaN where the mean of the
+two ends is not above 0.
+"""
+
+import numpy as np
+import pandas as pd
+
+MIDDLE = (0.4, 0.6)  # positions of the middle, ends included
+ROUNDING = 1e-9  # of positions
+
+
+def ends(table: pd.DataFrame, quantity: str) -> pd.Series:
+    """Mean of the quantity at the first and the last position, by pair."""
+    return _ordered(table).groupby("pair")[quantity].agg(lambda values: values.iloc[[0, -1]].mean())
+
+
+def over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
+    """The quantity at each row over its pair's mean at the ends; index as in the table."""
+    at_ends = ends(table, quantity)
+    return table[quantity] / table["pair"].map(at_ends.where(at_ends > 0))
+
+
+def middle(table: pd.DataFrame, quantity: str) -> pd.Series:
+    """Mean of the quantity over positions in MIDDLE, by pair."""
+    low, high = MIDDLE
+    inside = table["position"].between(low - ROUNDING, high + ROUNDING)
+    return table[quantity].where(inside).groupby(table["pair"]).mean()
+
+
+def middle_over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
+    """Mean over positions in MIDDLE over the mean of both ends, by pair."""
+    at_ends = ends(table, quantity)
+    return middle(table, quantity) / at_ends.where(at_ends > 0)
+
+
+def dip_over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
+    """The quantity where it is lowest on the paths of the other pairs, over the mean of both ends, by pair.
+
+    The lowest value of a noisy profile lies below its ends also where there is no dip, so the place is chosen
+    without the pair whose value is read off. A place is a distance from the nearer end, and its value the
+    mean of both sides: which end is called 0 is arbitrary. NaN for a single pair.
+    """
+    depth = np.minimum(table["position"], 1 - table["position"]).round(9)
+    inner = table.assign(relative=over_ends(table, quantity), depth=depth)[depth > 0]
+    by_depth = inner.pivot_table(index="depth", columns="pair", values="relative").dropna(axis="columns")
+    pairs = pd.Index(table["pair"].unique(), name="pair").sort_values()
+    if by_depth.shape[1] < 2:
+        return pd.Series(np.nan, pairs, name=quantity)
+    lowest = {pair: by_depth.drop(columns=pair).mean(axis="columns").idxmin() for pair in by_depth}
+    dips = pd.Series({pair: by_depth.loc[place, pair] for pair, place in lowest.items()}, dtype=float)
+    return dips.reindex(pairs).rename(quantity)
+
+
+def barrier(losses: pd.DataFrame, quantity: str = "train_loss") -> pd.Series:
+    """Highest loss on the path over that of its higher end, by pair; 1 if no point is above the ends."""
+
+    def ratio(values: pd.Series) -> float:
+        return values.max() / max(values.iloc[0], values.iloc[-1])
+
+    return _ordered(losses).groupby("pair")[quantity].agg(ratio)
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    if table.duplicated(["pair", "position"]).any():
+        raise ValueError("a pair has two rows at a position: select one kind of path first")
+    return table.sort_values("position")

@@ -1,0 +1,73 @@
+"""Barriers of loss and curvature on lines between weights of one training run, and when they vanish.
+
+Tables: children (parent, line, branch, position, train_loss) and children_curvature (parent, branch,
+position, trace, trace_se), see results/README.md. Parents are the independent repeats.
+"""
+
+import numpy as np
+import pandas as pd
+
+KEYS = ["parent", "branch"]
+
+
+def line_barriers(children: pd.DataFrame, children_curvature: pd.DataFrame) -> pd.DataFrame:
+    """Barriers on the line between two children, a row a parent and branch, sorted.
+
+    loss_barrier (nats per token) and curvature_barrier (of Tr H, nats): the highest value on the line minus
+    the mean of its two ends, so 0 or more. loss_relative, curvature_relative: over those of the parent's
+    first branch, NaN where that has none. curvature_se: standard error of curvature_barrier from those of
+    Tr H at its place and at the ends; the highest of noisy values is biased upwards by about as much.
+    """
+    lines = children[children["line"] == "children"]
+    loss = _over_ends(lines, "train_loss").rename("loss_barrier")
+    curvature = _over_ends(children_curvature, "trace").rename("curvature_barrier")
+    error = pd.Series({key: _error(rows) for key, rows in children_curvature.groupby(KEYS)})
+    table = pd.concat([loss, curvature, error.rename_axis(KEYS).rename("curvature_se")], axis=1).sort_index()
+    for name in ("loss", "curvature"):
+        first = table[f"{name}_barrier"].groupby("parent").transform("first")
+        table[f"{name}_relative"] = table[f"{name}_barrier"] / first.where(first > 0)
+    return table.reset_index()
+
+
+def _over_ends(lines: pd.DataFrame, quantity: str) -> pd.Series:
+    """Highest value minus the mean of both ends, by parent and branch."""
+    values = lines.sort_values("position").groupby(KEYS)[quantity]
+    return values.max() - (values.first() + values.last()) / 2
+
+
+def _error(rows: pd.DataFrame) -> float:
+    """Standard error of the highest Tr H minus the mean of the ends, the values independent."""
+    rows = rows.sort_values("position")
+    weights = np.zeros(len(rows))
+    weights[rows["trace"].to_numpy().argmax()] = 1
+    weights[[0, -1]] -= 0.5
+    return float(np.sqrt((weights**2 * rows["trace_se"].to_numpy() ** 2).sum()))
+
+
+def vanishing_times(barriers: pd.DataFrame, tolerances: list[float]) -> pd.DataFrame:
+    """Branch steps from which on the relative barriers stay below: a row a parent and tolerance.
+
+    `barriers` as `line_barriers` gives them. loss_time and curvature_time are the first branch step from
+    which on every barrier is below the tolerance; NaN if that of the last branch is not.
+    """
+    rows = []
+    for parent, table in barriers.sort_values("branch").groupby("parent"):
+        for tolerance in tolerances:
+            row = {"parent": parent, "tolerance": tolerance}
+            for name in ("loss", "curvature"):
+                row[f"{name}_time"] = _stays_below(table["branch"], table[f"{name}_relative"], tolerance)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _stays_below(branch: pd.Series, relative: pd.Series, tolerance: float) -> float:
+    below = (relative < tolerance).to_numpy()  # False for NaN
+    later = np.logical_and.accumulate(below[::-1])[::-1]
+    return float(branch.to_numpy()[later.argmax()]) if later.any() else np.nan
+
+
+def rises(children: pd.DataFrame) -> pd.DataFrame:
+    """Highest loss on each line over that of its higher end: parent, line, branch, ratio; 1 is no rise."""
+    values = children.sort_values("position").groupby(["parent", "line", "branch"])["train_loss"]
+    ratio = values.max() / np.maximum(values.first(), values.last())
+    return ratio.rename("ratio").reset_index()

@@ -1,0 +1,255 @@
+"""The drift that minibatch noise makes along a path: measured, and predicted from curvature and noise.
+
+A replica starts on the path, takes m steps of plain SGD, and its displacement along the unit tangent τ is
+read off. Beyond full-batch descent from the same point, theory says (docs/drift.md)
+
+    E[displacement] = −(η/2) Σ_{n=1}^{m−1} Tr[(∂_s H) C_n],   C_0 = 0,
+    C_{n+1} = (I − ηH) C_n (I − ηH) + η² Σ / B
+
+with H the Hessian, ∂_s its derivative along τ, Σ the covariance of the samples' gradients. ReLU² has no
+third derivative in the usual sense, so Tr[(∂_s H) x xᵀ] is always a second difference of the full gradient
+over an excursion of the size that SGD makes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from valleyscope.errors import InputError
+from valleyscope.estimate import Estimate
+from valleyscope.groups import radial_part
+from valleyscope.hessian import HessianOperator
+from valleyscope.noise import scores
+from valleyscope.paths import Path
+from valleyscope.seeding import generator
+from valleyscope.weights import (
+    LossFunction,
+    at_weights,
+    replica_gradients,
+    require_finite,
+)
+
+
+@dataclass(frozen=True)
+class DriftSettings:
+    """Plain SGD over one period, from many replicas."""
+
+    learning_rate: float
+    batch: int  # samples a step, with replacement
+    steps: int  # m
+    replicas: int
+    followed: int  # replicas whose excursion enters the prediction from the simulation
+
+    def __post_init__(self):
+        if not 2 <= self.followed <= self.replicas:
+            raise InputError(f"followed = {self.followed} must lie between 2 and replicas = {self.replicas}")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One η and m at which the drift is predicted; it scales as 1/B."""
+
+    learning_rate: float
+    steps: int
+
+
+def segment_middles(count: int) -> list[float]:
+    """Positions in the middle of `count` equal parts of [0, 1]."""
+    return [(i + 0.5) / count for i in range(count)]
+
+
+class _Place:
+    """A point of the path: full gradient, samples' gradients, tangent."""
+
+    def __init__(self, model: nn.Module, loss_fn: LossFunction, data: Tensor, path: Path, position: float):
+        self.gradients = replica_gradients(model, loss_fn)
+        self.data, self.start, self.tangent = data, path.point(position), path.tangent(position)
+        with at_weights(model, self.start):
+            self.scores = scores(model, loss_fn, data)  # (n, N)
+        self.gradient = self.scores.double().mean(0).to(self.start)
+        self.radial = radial_part(model, self.start, self.tangent)
+
+    def full_gradient(self, w: Tensor) -> Tensor:
+        return self.gradients(w[None], self.data[None])[0][0]
+
+    def bend(self, x: Tensor) -> float:
+        """τ·∇³L[x, x] by a second difference of the full gradient over ±x, nats per length."""
+        here = self.gradient.double()
+        sides = [self.full_gradient(self.start + sign * x).double() - here for sign in (1, -1)]
+        return torch.dot(self.tangent.double(), sides[0] + sides[1]).item()
+
+
+def drift(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Tensor,
+    path: Path,
+    positions: list[float],
+    settings: DriftSettings,
+    *,
+    seed: int,
+    on_position: Callable[[float], None] = lambda position: None,
+) -> pd.DataFrame:
+    """Mean displacement along the tangent in m steps of plain SGD, a row a position, in lengths of weights.
+
+    Columns: position; displacement and its standard error over replicas; descent (full-batch gradient
+    descent from the same point); entropic = displacement − descent; raw_se (standard error without the
+    control variate); radial and radial_se (of the entropic displacement, the part along `radial_part` of
+    the tangent); excursion (root mean square distance from the descent after m steps); followed and
+    followed_se: the theory's sum with the excursions x_n of `followed` replicas for C_n.
+
+    The control variate −η Σ_n τ·(g_Bn − ∇L) at the starting point has mean zero and follows the linear
+    part of the noise, so that subtracting it leaves the mean as it is and lowers the error.
+    """
+    rows = []
+    for index, position in enumerate(positions):
+        place = _Place(model, loss_fn, data, path, position)
+        rows.append({"position": position, **_one(place, settings, generator(seed, index))})
+        on_position(position)
+    return pd.DataFrame(rows)
+
+
+def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, float]:
+    rate, tangent = s.learning_rate, place.tangent
+    directions = torch.stack([tangent, place.radial]).double()  # (2, N)
+    along = directions @ place.scores.double().T
+    along = (along - along.mean(1, keepdim=True)).cpu()
+    weights = place.start.repeat(s.replicas, 1)
+    descent = place.start.clone()
+    control = torch.zeros(2, s.replicas, dtype=torch.float64)  # along the tangent, along its radial part
+    combined = torch.zeros_like(weights[: s.followed])  # Σ_n ±x_n
+    for n in range(s.steps):
+        chosen = torch.randint(len(place.data), (s.replicas, s.batch), generator=stream)
+        control -= rate * along[:, chosen].mean(2)
+        weights = weights - rate * place.gradients(weights, place.data[chosen])[0]
+        descent = descent - rate * (place.gradient if n == 0 else place.full_gradient(descent))
+        if n + 1 < s.steps:
+            signs = 2.0 * torch.randint(0, 2, (s.followed, 1), generator=stream) - 1
+            combined += signs.to(combined) * (weights[: s.followed] - descent)
+    if not torch.isfinite(weights).all():
+        raise FloatingPointError(
+            f"SGD diverged within {s.steps} steps: learning rate {rate} exceeds about 2/λ_max; lower it"
+        )
+    moved = (directions @ (weights - place.start).double().T).cpu()
+    straight = (directions @ (descent - place.start).double()).cpu()
+    reduced, radial = (Estimate.of(row) for row in moved - control)
+    # Random signs make the cross terms vanish in the mean; the scale brings x back to the size of one x_n.
+    scale = max(1, s.steps - 1) ** -0.5
+    sums = Estimate.of([-rate / 2 * place.bend(scale * x) / scale**2 for x in combined])
+    return {
+        "displacement": reduced.mean,
+        "displacement_se": reduced.standard_error,
+        "raw_se": Estimate.of(moved[0]).standard_error,
+        "descent": straight[0].item(),
+        "entropic": reduced.mean - straight[0].item(),
+        "radial": radial.mean - straight[1].item(),
+        "radial_se": radial.standard_error,
+        "excursion": (weights - descent).double().square().sum(1).mean().sqrt().item(),
+        "followed": sums.mean,
+        "followed_se": sums.standard_error,
+    }
+
+
+def predicted_drift(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Tensor,
+    path: Path,
+    positions: list[float],
+    settings: list[Setting],
+    *,
+    batches: list[int],
+    probes: int,
+    seed: int,
+    memory_budget: float | None = None,
+    on_position: Callable[[float], None] = lambda position: None,
+) -> pd.DataFrame:
+    """The theory's displacement with C_n from the linear recursion: a row a position, setting and batch.
+
+    Columns: position, learning_rate, batch, steps, predicted and its standard error over `probes` draws
+    u ~ N(0, Σ); leading: the first order in ηλ, −(η³/4) m (m − 1) Tr[(∂_s H) Σ] / B.
+
+    Unrolled, Σ_n C_n = (η²/B) Σ_{j=0}^{m−2} (m − 1 − j) A^j Σ A^j with A = I − ηH. All A^j u lie in the
+    Krylov space of u, so that m − 1 products serve every setting; random signs join the terms into one
+    vector.
+    """
+    rows = []
+    longest = max(s.steps for s in settings)
+    for index, position in enumerate(positions):
+        place = _Place(model, loss_fn, data, path, position)
+        centred = place.scores - place.scores.mean(0)
+        rng = np.random.default_rng([seed, index])
+        sums = {s: [] for s in settings}
+        firsts = []
+        with at_weights(model, place.start):
+            operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
+            for _ in range(probes):
+                draw = torch.from_numpy(rng.standard_normal(len(data))).to(centred)
+                u = draw @ centred / len(data) ** 0.5  # E uuᵀ = Σ
+                basis, projected = krylov(operator, u, longest - 1)
+                firsts.append(place.bend(u * (size := 1e-2 / u.norm().item())) / size**2)
+                for s in settings:
+                    signs = 2.0 * rng.integers(0, 2, s.steps - 1) - 1
+                    x = basis @ _joined(projected, s, signs).to(basis) * u.norm()
+                    # To the size of one x_n at the smallest batch.
+                    scale = s.learning_rate * (min(batches) * (s.steps - 1)) ** -0.5
+                    sums[s].append(-(s.learning_rate**3) / 2 * place.bend(scale * x) / scale**2)
+        trace = Estimate.of(firsts)
+        for s in settings:
+            estimate = Estimate.of(sums[s])
+            require_finite(estimate.mean, f"predicted drift at position {position}")
+            leading = -(s.learning_rate**3) / 4 * s.steps * (s.steps - 1)
+            for batch in batches:
+                rows.append(
+                    {
+                        "position": position,
+                        "learning_rate": s.learning_rate,
+                        "batch": batch,
+                        "steps": s.steps,
+                        "predicted": estimate.mean / batch,
+                        "predicted_se": estimate.standard_error / batch,
+                        "leading": leading * trace.mean / batch,
+                        "leading_se": abs(leading) * trace.standard_error / batch,
+                    }
+                )
+        on_position(position)
+    return pd.DataFrame(rows)
+
+
+def krylov(operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Orthonormal basis V (N, k) of the Krylov space of `start`, its first column, and VᵀHV (k, k).
+
+    k = `steps`, less where the space closes. Lanczos with full reorthogonalisation, twice; `steps` products.
+    """
+    columns = [start.double() / start.double().norm()]
+    projected = torch.zeros(steps, steps, dtype=torch.float64)
+    for j in range(steps):
+        image = operator.matvec(columns[j].to(start)).double()
+        size = image.norm()
+        V = torch.stack(columns, 1)
+        for _ in range(2):
+            overlap = V.T @ image
+            projected[: j + 1, j] += overlap.cpu()
+            image = image - V @ overlap
+        rest = image.norm()
+        if j + 1 == steps or rest <= 1e-6 * size:
+            break
+        columns.append(image / rest)
+    k = len(columns)
+    T = projected[:k, :k]
+    return torch.stack(columns, 1).to(start), torch.triu(T) + torch.triu(T, 1).T
+
+
+def _joined(projected: Tensor, s: Setting, signs: np.ndarray) -> Tensor:
+    """Σ_j ±√(m − 1 − j) (I − ηT)^j e_1, (k,): with any quadratic form, the sum over j in the mean."""
+    y = torch.zeros(len(projected), dtype=torch.float64)
+    y[0] = 1.0
+    total = torch.zeros_like(y)
+    for j, sign in enumerate(signs):
+        total += sign * (s.steps - 1 - j) ** 0.5 * y
+        y = y - s.learning_rate * projected @ y
+    return total

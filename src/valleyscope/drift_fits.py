@@ -1,0 +1,133 @@
+"""Measured drift against predicted drift: errors-in-variables slopes, velocities, exponents.
+
+Pairs of minima are the independent repeats, so every number here is one of a pair.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+
+from valleyscope.errors import InputError
+
+SETTING = ["learning_rate", "batch", "steps"]
+INSIDE = (0.2, 0.8)  # positions that count for an outward velocity
+STEEPEST = 1.5  # radians: slopes up to tan(1.5) = 14 are searched
+
+
+def deming_slope(x, x_error, y, y_error) -> tuple[float, float, float]:
+    """Slope b of y = b x with errors in both, its standard error, and χ² per degree of freedom.
+
+    Minimises χ²(b) = Σ (y − b x)² / (σ_y² + b² σ_x²) over the angle of the line, a straight line through the
+    origin (York 1966 without intercept); the standard error is where χ² has risen by 1, from its curvature
+    (NaN where χ² has no minimum).
+    x, its errors, y and its errors are (M,), M ≥ 2.
+    """
+    x, x_error, y, y_error = (np.asarray(v, np.float64) for v in (x, x_error, y, y_error))
+    if len(x) < 2:
+        raise InputError("a slope needs at least 2 points")
+
+    def chi2(angle: float) -> float:
+        b = np.tan(angle)
+        return float(((y - b * x) ** 2 / (y_error**2 + b**2 * x_error**2)).sum())
+
+    grid = np.linspace(-STEEPEST, STEEPEST, 301)
+    best = grid[np.argmin([chi2(a) for a in grid])]
+    width = grid[1] - grid[0]
+    angle = minimize_scalar(
+        chi2, bounds=(best - width, best + width), method="bounded", options={"xatol": 1e-10}
+    ).x
+    step = 1e-4
+    bend = (chi2(angle + step) - 2 * chi2(angle) + chi2(angle - step)) / step**2
+    slope = np.tan(angle)
+    error = np.sqrt(2 / bend) * (1 + slope**2) if bend > 0 else np.nan
+    return float(slope), float(error), chi2(angle) / (len(x) - 1)
+
+
+def slopes(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Slope of the measured on the predicted entropic displacement over positions, by pair and learning rate.
+
+    Predictors: `linear` (C from the linear recursion) and `leading` (first order in ηλ), both with seeds of
+    their own; `followed` (C seen in the simulation that was measured). At the settings of `predicted` only.
+    """
+    keys = ["pair", "position", *SETTING]
+    both = measured.merge(predicted, on=keys, suffixes=("", "_theory"))
+    columns = {"linear": "predicted", "leading": "leading", "followed": "followed"}
+    rows = []
+    for (pair, *setting), t in both.groupby(["pair", *SETTING]):
+        for name, column in columns.items():
+            fit = deming_slope(t[column], t[f"{column}_se"], t["entropic"], t["displacement_se"])
+            named = dict(zip(SETTING, setting, strict=True))
+            rows.append({"pair": pair, **named, "predictor": name, **_fit(fit), "points": len(t)})
+    return pd.DataFrame(rows)
+
+
+def _fit(fit: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip(("slope", "slope_se", "chi2_dof"), fit, strict=True))
+
+
+def velocities(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Outward drift per t_eff, mean over positions in [0.2, 0.8]: a row a pair and setting.
+
+    velocity and velocity_se (lengths of weights per t_eff = steps x learning rate, beyond full-batch descent,
+    towards the nearer end), descent (the same of full-batch descent), predicted (by the linear recursion).
+    """
+    inside = measured[measured["position"].between(*INSIDE) & (measured["position"] != 0.5)]
+    rows = []
+    for (pair, *setting), t in inside.groupby(["pair", *SETTING]):
+        named = dict(zip(SETTING, setting, strict=True))
+        time = named["learning_rate"] * named["steps"]
+        outward = np.sign(t["position"] - 0.5)
+        theory = predicted.merge(t[["pair", "position", *SETTING]], on=["pair", "position", *SETTING])
+        away = np.sign(theory["position"] - 0.5)
+        rows.append(
+            {
+                "pair": pair,
+                **named,
+                "velocity": (outward * t["entropic"]).mean() / time,
+                "velocity_se": np.sqrt((t["displacement_se"] ** 2).sum()) / len(t) / time,
+                "descent": (outward * t["descent"]).mean() / time,
+                "predicted": (away * theory["predicted"]).mean() / time,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def exponents(table: pd.DataFrame) -> pd.DataFrame:
+    """Exponents of the velocity in B, η and m, each with the other two at the base setting: a row a pair.
+
+    The base is the setting that all sweeps share. `exponent` and its standard error are those of a weighted
+    straight line in logarithms, empty where a velocity is not positive; `predicted` is the same of the
+    theory's velocities; `formula` that of η²(m − 1)/B on the same grid.
+    """
+    base = {name: table[name].mode().iloc[0] for name in SETTING}
+    rows = []
+    for pair, of_pair in table.groupby("pair"):
+        for variable in SETTING:
+            others = [name for name in SETTING if name != variable]
+            t = of_pair[(of_pair[others] == [base[name] for name in others]).all(axis=1)].sort_values(
+                variable
+            )
+            x = np.log(t[variable])
+            law = {"batch": -x, "learning_rate": 2 * x, "steps": np.log(t["steps"] - 1)}[variable]
+            exponent, error = _power(x, t["velocity"], t["velocity_se"])
+            rows.append(
+                {
+                    "pair": pair,
+                    "variable": variable,
+                    "exponent": exponent,
+                    "exponent_se": error,
+                    "predicted": _power(x, t["predicted"], t["predicted"].abs())[0],
+                    "formula": np.polyfit(x, law, 1)[0],
+                    "points": len(t),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _power(x: pd.Series, velocity: pd.Series, error: pd.Series) -> tuple[float, float]:
+    if not (velocity > 0).all():
+        return float("nan"), float("nan")
+    weights = (velocity / error).to_numpy()
+    centred = x - np.average(x, weights=weights**2)
+    power = (weights**2 * centred**2).sum()
+    return float((weights**2 * centred * np.log(velocity)).sum() / power), float(power**-0.5)

@@ -1,0 +1,10 @@
+"""Random streams of torch from several numbers."""
+
+import numpy as np
+import torch
+
+
+def generator(*seeds: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A stream of its own for each tuple of seeds: torch keeps 32 bits, so they are hashed together."""
+    state = np.random.SeedSequence(seeds).generate_state(1)
+    return torch.Generator(device).manual_seed(int(state[0]))
