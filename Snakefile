@@ -144,6 +144,9 @@ JUDGED = [
     "index_sets",
 ]
 JUDGED += ["lemma5", "minimisers", "timing", "accuracy"]
+JUDGED += ["valley_fits", "path_losses", "path_curvature", "path_eigenvalues", "path_groups"]
+JUDGED += ["path_criteria", "projected_sgd", "drift_slopes", "drift_velocities", "drift_exponents"]
+JUDGED += ["children", "children_curvature", "averages"]
 # figure -> (category in the report, tables it is drawn from)
 FIGURES = {
     "training": ("Text and models", ["training_landscape", "training_minima"]),
@@ -727,31 +730,6 @@ rule fit_decay:
         " --sequences {output.sequences:q} 2>&1 | tee {log:q}"
 
 
-rule judge_claims:
-    """Verdicts on the ledger's claims."""
-    input:
-        code=sources("judge_claims"),
-        tables=expand(f"{OUT}/{{table}}.csv", table=JUDGED),
-    output:
-        claims=report(
-            f"{OUT}/claims.csv",
-            caption="captions/table.rst",
-            category="Claims",
-            labels={"what": "claims", "kind": "table"},
-        ),
-    log:
-        f"{OUT}/logs/judge_claims/all.log",
-    benchmark:
-        f"{OUT}/benchmarks/judge_claims/all.tsv"
-    conda:
-        "envs/environment.yaml"
-    params:
-        limits=as_json(config["claims"]),
-    shell:
-        "python src/judge_claims.py --tables {input.tables:q} --limits {params.limits:q}"
-        " --out {output:q} 2>&1 | tee {log:q}"
-
-
 # ---------------------------------------------------------------- Paper B: paths between minima
 
 
@@ -1155,7 +1133,32 @@ rule time_replicas:
         " {params.timing} --out {output:q} 2>&1 | tee {log:q}"
 
 
-# ---------------------------------------------------------------- tables and figures
+# ---------------------------------------------------------------- claims, tables and figures
+
+
+rule judge_claims:
+    """Verdicts on the ledger's claims."""
+    input:
+        code=sources("judge_claims"),
+        tables=expand(f"{OUT}/{{table}}.csv", table=JUDGED),
+    output:
+        claims=report(
+            f"{OUT}/claims.csv",
+            caption="captions/table.rst",
+            category="Claims",
+            labels={"what": "claims", "kind": "table"},
+        ),
+    log:
+        f"{OUT}/logs/judge_claims/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/judge_claims/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        limits=as_json(config["claims"]),
+    shell:
+        "python src/judge_claims.py --tables {input.tables:q} --limits {params.limits:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule gather_table:

@@ -5,8 +5,9 @@ A search keeps its state beside the output after every cycle; started again, it 
 Example:
     python src/connect_minima.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
         --data-seed 0 --held-out-sequences 256 --ends ends.safetensors --variant adamw --pair 0-1 \\
-        --kind autoneb --finder '{"pivots": 3, "spring": 0.1, "insert_above": 1.1, "most_pivots": 24}' \\
-        --descent '{"batch": 16, "momentum": 0.9, "weight_decay": 1e-5, "steps": [300],
+        --kind autoneb \\
+        --finder '{"pivots": 3, "spring": 0.1, "insert_above": 1.1, "most_pivots": 24, "refine": 4}' \\
+        --descent '{"momentum": 0.9, "weight_decay": 1e-5, "steps": [300], "batches": [16],
                     "learning_rates": [0.1]}' \\
         --seed 0 --out path.safetensors --table path.csv
 """

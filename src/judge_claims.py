@@ -1,4 +1,4 @@
-"""Verdicts on Paper A's claims from the tables and the thresholds of the configuration.
+"""Verdicts on both papers' claims from the tables and the thresholds of the configuration.
 
 Example:
     python src/judge_claims.py --tables results/slopes.csv results/terms.csv … --limits '{"rate": 0.1, …}' \\

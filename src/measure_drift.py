@@ -15,7 +15,7 @@ import pandas as pd
 import _path
 import _problem
 import _stage
-from valleyscope.drift import DriftSettings, drift, segment_middles
+from valleyscope.drift import DriftSettings, drift
 from valleyscope.model import sequence_losses
 
 
@@ -32,7 +32,7 @@ def main(args):
                 sequence_losses,
                 data,
                 path,
-                segment_middles(args.positions),
+                path.segment_middles(args.positions),
                 settings,
                 seed=args.seed + 1000 * index,
                 on_position=lambda position: bar.update(),
@@ -43,7 +43,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = _path.parser(__doc__)
-    parser.add_argument("--positions", type=int, required=True, help="middles of that many equal parts")
+    parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
     parser.add_argument("--replicas", type=int, required=True, help="runs from each position")
     parser.add_argument("--followed", type=int, required=True, help="of them, for the theory's sum")
     parser.add_argument(

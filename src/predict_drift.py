@@ -13,19 +13,20 @@ from pathlib import Path
 import _path
 import _problem
 import _stage
-from valleyscope.drift import Setting, predicted_drift, segment_middles
+from valleyscope.drift import Setting, predicted_drift
 from valleyscope.model import sequence_losses
 
 
 def main(args):
     data, _ = _problem.data(args)
+    path = _path.load(args)
     with _stage.progress(args.positions, f"predict drift {args.pair}", "position") as bar:
         table = predicted_drift(
             _problem.model(args),
             sequence_losses,
             data,
-            _path.load(args),
-            segment_middles(args.positions),
+            path,
+            path.segment_middles(args.positions),
             [Setting(**named) for named in args.grid],
             batches=args.batches,
             probes=args.probes,
@@ -38,7 +39,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = _path.parser(__doc__)
-    parser.add_argument("--positions", type=int, required=True, help="middles of that many equal parts")
+    parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
     parser.add_argument(
         "--batches", type=int, nargs="+", required=True, help="samples a step; the drift goes as 1/B"
     )

@@ -4,7 +4,7 @@ Example:
     python src/relax_minima.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
         --data-seed 0 --held-out-sequences 256 --ends a.safetensors b.safetensors --variant adamw \\
         --pair 0-1 --seed 0 --probes 16 --tolerance 1e-3 \\
-        --descent '{"batch": 16, "momentum": 0.9, "weight_decay": 1e-5, "steps": [300],
+        --descent '{"momentum": 0.9, "weight_decay": 1e-5, "steps": [300], "batches": [16],
                     "learning_rates": [0.1]}' \\
         --out ends.safetensors --table minima.csv
 """

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 KEYS = ["parent", "branch"]
+TOLERANCES = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of relative barriers, swept
 
 
 def line_barriers(children: pd.DataFrame, children_curvature: pd.DataFrame) -> pd.DataFrame:

@@ -204,9 +204,10 @@ def _check_connectivity(section: dict) -> None:
         allowed = f"seed {shared} stands in two pairs, which are then not independent"
         refuse("connectivity.pairs", section["pairs"], allowed)
     descent, drift = section["descent"], section["drift"]
-    if len(descent["learning_rates"]) != len(descent["steps"]):
-        allowed = f"it needs one entry a cycle, {len(descent['steps'])} as steps has"
-        refuse("connectivity.descent.learning_rates", descent["learning_rates"], allowed)
+    for key in ("batches", "learning_rates"):
+        if len(descent[key]) != len(descent["steps"]):
+            allowed = f"it needs one entry a cycle, {len(descent['steps'])} as steps has"
+            refuse(f"connectivity.descent.{key}", descent[key], allowed)
     variant, kind = section["looked_at"].split("_")
     if kind not in section["kinds"][variant]:
         allowed = f"{kind} must be among connectivity.kinds.{variant} = {section['kinds'][variant]}"

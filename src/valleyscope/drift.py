@@ -57,11 +57,6 @@ class Setting:
     steps: int
 
 
-def segment_middles(count: int) -> list[float]:
-    """Positions in the middle of `count` equal parts of [0, 1]."""
-    return [(i + 0.5) / count for i in range(count)]
-
-
 class _Place:
     """A point of the path: full gradient, samples' gradients, tangent."""
 

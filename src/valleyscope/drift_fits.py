@@ -92,6 +92,11 @@ def velocities(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def base_setting(table: pd.DataFrame) -> pd.Series:
+    """The learning_rate, batch and steps that all sweeps share: the most frequent of each."""
+    return table[SETTING].mode().iloc[0]
+
+
 def exponents(table: pd.DataFrame) -> pd.DataFrame:
     """Exponents of the velocity in B, η and m, each with the other two at the base setting: a row a pair.
 
@@ -99,14 +104,12 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
     straight line in logarithms, empty where a velocity is not positive; `predicted` is the same of the
     theory's velocities; `formula` that of η²(m − 1)/B on the same grid.
     """
-    base = {name: table[name].mode().iloc[0] for name in SETTING}
+    base = base_setting(table)
     rows = []
     for pair, of_pair in table.groupby("pair"):
         for variable in SETTING:
             others = [name for name in SETTING if name != variable]
-            t = of_pair[(of_pair[others] == [base[name] for name in others]).all(axis=1)].sort_values(
-                variable
-            )
+            t = of_pair[(of_pair[others] == base[others].tolist()).all(axis=1)].sort_values(variable)
             x = np.log(t[variable])
             law = {"batch": -x, "learning_rate": 2 * x, "steps": np.log(t["steps"] - 1)}[variable]
             exponent, error = _power(x, t["velocity"], t["velocity_se"])

@@ -22,7 +22,8 @@ from valleyscope.paths import Path, straight_line
 from valleyscope.seeding import generator
 from valleyscope.weights import LossFunction, replica_gradients, replica_losses, require_finite
 
-Step = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]  # points -> gradients, losses
+Draw = Callable[[int, torch.Generator], Tensor]  # points -> a minibatch for each
+Step = Callable[[Tensor, torch.Generator, Draw], tuple[Tensor, Tensor]]  # points -> gradients, losses
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class Descent:
     all flat directions, and the path coils up.
     """
 
-    batch: int  # samples a point and step, the same ones for all points
     momentum: float
     weight_decay: float  # λ of λ‖w‖²/2
     steps: list[int]  # of each cycle
+    batches: list[int]  # samples a point and step in each cycle, the same for all points; 0: the whole data
     learning_rates: list[float]  # of each cycle, held constant in it
 
     def __post_init__(self):
-        if len(self.steps) != len(self.learning_rates) or not self.steps:
-            raise ValueError("steps and learning_rates need one entry a cycle")
+        if not len(self.steps) == len(self.batches) == len(self.learning_rates) > 0:
+            raise ValueError("steps, batches and learning_rates need one entry a cycle")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class NebSettings:
     spring: float  # force (loss per length) over the difference of two neighbouring lengths
     insert_above: float  # loss between two pivots over that of the path's higher end
     most_pivots: int  # interior ones, after which none is inserted
+    refine: int  # points of the path a segment, on the spline through the pivots; 1: the pivots alone
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,11 @@ def relax(
     """
     gradients = replica_gradients(model, loss_fn)
 
-    def step(weights: Tensor, stream: torch.Generator):
-        return gradients(weights, _draw(data, len(weights), descent.batch, stream))
+    def step(weights: Tensor, stream: torch.Generator, draw: Draw):
+        return gradients(weights, draw(len(weights), stream))
 
     for cycle in range(len(descent.steps)):
-        points, _ = _descend(points, step, descent, cycle, seed, on_step)
+        points, _ = _descend(points, step, data, descent, cycle, seed, on_step)
     return points
 
 
@@ -145,16 +147,16 @@ def train_curve(
     gradients = replica_gradients(model, loss_fn)
     fixed, samples, degree = ends.clone(), curve.samples, curve.degree
 
-    def step(interior: Tensor, stream: torch.Generator):
+    def step(interior: Tensor, stream: torch.Generator, draw: Draw):
         draws = torch.rand(samples, generator=stream, dtype=torch.float64).numpy()
         b = torch.from_numpy(BASES[basis]((np.arange(samples) + draws) / samples, degree)).to(fixed)
         points = b @ torch.cat([fixed[:1], interior, fixed[1:]])
-        gradient, losses = gradients(points, _draw(data, samples, descent.batch, stream))
+        gradient, losses = gradients(points, draw(samples, stream))
         return b[:, 1:-1].T @ gradient / samples * degree, losses
 
     search = resume or Search(0, straight_line(*ends).spaced(degree + 1))
     for cycle in range(search.cycle, len(descent.steps)):
-        interior, loss = _descend(search.points[1:-1], step, descent, cycle, seed, on_step)
+        interior, loss = _descend(search.points[1:-1], step, data, descent, cycle, seed, on_step)
         points = torch.cat([fixed[:1], interior, fixed[1:]])
         search = Search(cycle + 1, points, [*search.history, loss])
         on_cycle(search)
@@ -182,23 +184,24 @@ def autoneb(
 
     so that the loss moves it across the path only and the springs along it (`band_forces`). After every
     cycle but the last, a pivot is inserted into each segment whose middle lies too high, the highest first.
+    The path is the cubic spline through the pivots, so that its chords do not leave a curved valley floor.
     """
     gradients = replica_gradients(model, loss_fn)
     fixed = ends.clone()
 
-    def step(interior: Tensor, stream: torch.Generator):
-        gradient, losses = gradients(interior, _draw(data, len(interior), descent.batch, stream))
+    def step(interior: Tensor, stream: torch.Generator, draw: Draw):
+        gradient, losses = gradients(interior, draw(len(interior), stream))
         return -band_forces(torch.cat([fixed[:1], interior, fixed[1:]]), gradient, neb.spring), losses
 
     search = resume or Search(0, straight_line(*ends).spaced(neb.pivots + 2))
     for cycle in range(search.cycle, len(descent.steps)):
-        interior, loss = _descend(search.points[1:-1], step, descent, cycle, seed, on_step)
+        interior, loss = _descend(search.points[1:-1], step, data, descent, cycle, seed, on_step)
         points = torch.cat([fixed[:1], interior, fixed[1:]])
         if cycle + 1 < len(descent.steps):
             points = _insert(model, loss_fn, data, points, neb)
         search = Search(cycle + 1, points, [*search.history, loss])
         on_cycle(search)
-    return Path(search.points)
+    return Path(search.points).splined(neb.refine)
 
 
 def band_forces(points: Tensor, gradient: Tensor, spring: float) -> Tensor:
@@ -236,27 +239,31 @@ def _insert(model, loss_fn, data: Tensor, points: Tensor, neb: NebSettings) -> T
     return points
 
 
-def _draw(data: Tensor, points: int, batch: int, stream: torch.Generator) -> Tensor:
-    """One minibatch, with replacement, for all points: (points, batch, ...).
+def _drawer(data: Tensor, batch: int) -> Draw:
+    """Draws one minibatch, with replacement, for all points: (points, batch, ...).
 
     Neighbours that see the same noise stay neighbours.
     """
-    chosen = torch.randint(len(data), (batch,), generator=stream)
-    return data[chosen].expand(points, batch, *data.shape[1:])
+
+    def draw(points: int, stream: torch.Generator) -> Tensor:
+        chosen = data[torch.randint(len(data), (batch,), generator=stream)] if batch else data
+        return chosen.expand(points, *chosen.shape)
+
+    return draw
 
 
 def _descend(
-    points: Tensor, step: Step, descent: Descent, cycle: int, seed: int, on_step: Show
+    points: Tensor, step: Step, data: Tensor, descent: Descent, cycle: int, seed: int, on_step: Show
 ) -> tuple[Tensor, float]:
     """One cycle; returns the points and the mean loss over its last tenth."""
-    stream = generator(seed, cycle)
+    stream, draw = generator(seed, cycle), _drawer(data, descent.batches[cycle])
     points = points.clone().requires_grad_(True)
     optimiser = torch.optim.SGD(
         [points], descent.learning_rates[cycle], descent.momentum, weight_decay=descent.weight_decay
     )
     recent = []
     for index in range(descent.steps[cycle]):
-        points.grad, losses = step(points.detach(), stream)
+        points.grad, losses = step(points.detach(), stream, draw)
         require_finite(losses, f"loss on the path in cycle {cycle}, step {index}")
         optimiser.step()
         recent.append(losses.mean().item())

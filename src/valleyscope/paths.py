@@ -7,7 +7,9 @@ Geometry is computed in float64, whatever the pivots' type.
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from valleyscope.errors import InputError
@@ -79,6 +81,33 @@ class Path:
         positions = torch.linspace(0, 1, count, dtype=torch.float64).tolist()
         inner = [self.point(t) for t in positions[1:-1]]
         return torch.stack([self.pivots[0], *inner, self.pivots[-1]])
+
+    def splined(self, refine: int) -> "Path":
+        """The polygon of `refine` points a segment on the cubic spline, in arc length, through the pivots.
+
+        A chord of a curved valley floor runs up its wall; the error of a spline's is smaller by refine².
+        """
+        if refine == 1 or len(self.pivots) == 2:
+            return self
+        knots = self.pivot_positions.cpu().numpy()
+        spline = CubicSpline(knots, self.pivots.double().cpu().numpy())
+        fractions = np.arange(refine) / refine
+        positions = (knots[:-1, None] + fractions * np.diff(knots)[:, None]).ravel()
+        points = torch.from_numpy(spline(np.append(positions, 1.0))).to(self.pivots)
+        points[::refine] = self.pivots
+        return Path(points)
+
+    def segment_middles(self, count: int) -> list[float]:
+        """Positions of middles of segments, those nearest to the middles of `count` equal parts of the path.
+
+        There the tangent is the chord's, and the loss that a chord's sag adds has no slope.
+        """
+        middles = (self.pivot_positions[1:] + self.pivot_positions[:-1]) / 2
+        wanted = (torch.arange(count, dtype=torch.float64) + 0.5).to(middles) / count
+        chosen = (middles[None] - wanted[:, None]).abs().argmin(1)
+        if len(chosen.unique()) < count:
+            raise InputError(f"a path of {len(middles)} segments has not {count} middles far enough apart")
+        return middles[chosen].tolist()
 
     def tangent(self, t: float) -> Tensor:
         """Unit tangent (N,) at t, pointing to larger t; at a corner, that of the segment after it."""

@@ -9,7 +9,6 @@ from valleyscope.drift import (
     drift,
     krylov,
     predicted_drift,
-    segment_middles,
 )
 from valleyscope.errors import InputError
 from valleyscope.groups import radial_part
@@ -336,8 +335,3 @@ def test_bad_input_and_divergence_are_named(rng):
     good = DriftSettings(learning_rate=0.1, batch=1, steps=2, replicas=4, followed=2)
     with pytest.raises(InputError, match="outside"):
         drift(*common, [1.5], good, seed=0)
-
-
-def test_segment_middles():
-    assert segment_middles(4) == [0.125, 0.375, 0.625, 0.875]
-    assert segment_middles(1) == [0.5]

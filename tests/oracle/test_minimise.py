@@ -10,7 +10,7 @@ from valleyscope.model import sequence_losses
 from valleyscope.weights import at_weights, flat_weights
 
 SOLVER = {"learning_rate": 1e-2, "products": 80, "stationarity": 1e-10}
-RIDGE = 10.0  # makes the objective convex for nearly every random model; with 3.0, in 2 of 60 Newton finds no step
+RIDGE = 10.0  # makes the objective convex; with 3.0 Newton finds no step for 2 of 60 random models
 
 
 class Linear(nn.Module):

@@ -59,7 +59,7 @@ def opposite(rng, size=2):
 
 
 def descent(steps, learning_rates, *, batch=2, momentum=0.9, weight_decay=0.0):
-    return Descent(batch, momentum, weight_decay, steps, learning_rates)
+    return Descent(momentum, weight_decay, steps, [batch] * len(steps), learning_rates)
 
 
 # Bases
@@ -207,7 +207,7 @@ def test_a_curve_follows_a_ring_as_closely_as_its_basis_can(rng, basis, degree):
 
 def test_autoneb_follows_a_ring_and_is_even(rng):
     ends = opposite(rng, 4)
-    neb = NebSettings(pivots=7, spring=2.0, insert_above=1.2, most_pivots=20)
+    neb = NebSettings(pivots=7, spring=2.0, insert_above=1.2, most_pivots=20, refine=1)
     kept = []
     path = autoneb(
         Point(4), ring, NOTHING, ends, descent([150, 200], [0.03, 0.03]), neb, seed=0, on_cycle=kept.append
@@ -232,7 +232,7 @@ def test_autoneb_follows_a_winding_channel_turned_into_more_dimensions(rng):
 
     ends = torch.zeros(2, 5, dtype=torch.float64)
     ends[1, 0] = 2 * math.pi
-    neb = NebSettings(pivots=5, spring=1.0, insert_above=1.02, most_pivots=15)
+    neb = NebSettings(pivots=5, spring=1.0, insert_above=1.02, most_pivots=15, refine=1)
     path = autoneb(
         Point(5),
         winding,
@@ -273,7 +273,7 @@ def test_pivots_are_inserted_where_the_middle_lies_too_high(rng, most, insert_ab
 
     data = torch.tensor([[0.5], [1.0], [1.5]], dtype=torch.float64)
     ends = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
-    neb = NebSettings(pivots=3, spring=1.0, insert_above=insert_above, most_pivots=most)
+    neb = NebSettings(pivots=3, spring=1.0, insert_above=insert_above, most_pivots=most, refine=1)
     kept = []
     path = autoneb(Point(), bumps, data, ends, descent([1, 1], [0.0, 0.0]), neb, seed=0, on_cycle=kept.append)
     high = sorted(zip(losses.tolist(), middles.tolist(), strict=True), reverse=True)
@@ -292,7 +292,7 @@ def searches(ends, data, plan, **options):
     """Each finder's result on the noisy ring, as a tensor, by name."""
     common = (Point(3), noisy_ring, data, ends, plan)
     curve = CurveSettings(degree=3, samples=5, pivots=9)
-    neb = NebSettings(pivots=3, spring=0.5, insert_above=1.05, most_pivots=6)
+    neb = NebSettings(pivots=3, spring=0.5, insert_above=1.05, most_pivots=6, refine=1)
     return {
         "bezier": lambda **more: train_curve(*common, "bezier", curve, **options, **more),
         "polygon": lambda **more: train_curve(*common, "polygon", curve, **options, **more),
@@ -358,7 +358,7 @@ def test_all_points_see_the_same_minibatch(rng, noise):
 
     ends = starts[:2]
     line = straight_line(*ends).spaced(6)
-    neb = NebSettings(pivots=4, spring=1.0, insert_above=100.0, most_pivots=4)
+    neb = NebSettings(pivots=4, spring=1.0, insert_above=100.0, most_pivots=4, refine=1)
     moved = (autoneb(model, linear, noise, ends, plan, neb, seed=0).pivots - line)[1:-1]
     assert moved.norm(dim=1).min() > 1e-4
     torch.testing.assert_close(moved, moved[:1].expand(4, 3))
@@ -447,6 +447,39 @@ def test_divergence_is_named_with_its_cycle_and_step(rng, noise):
     for run in searches(opposite(rng, 3), noise, plan, seed=0).values():
         with pytest.raises(FloatingPointError, match=r"path in cycle 1, step \d+|path after cycle 1"):
             run()
+
+
+def test_a_batch_of_zero_is_the_whole_data(rng, noise):
+    """The mean of w·ξ over the whole data is 0: nothing moves, in this cycle only."""
+    starts = torch.randn(2, 3, generator=rng, dtype=torch.float64)
+    still = Descent(0.0, 0.0, [3], [0], [0.1])
+    torch.testing.assert_close(relax(Point(3), linear, noise, starts, still, seed=0), starts)
+    mixed = Descent(0.0, 0.0, [3, 3], [0, 2], [0.1, 0.1])
+    assert (relax(Point(3), linear, noise, starts, mixed, seed=0) - starts).norm() > 1e-3
+
+
+def test_the_band_becomes_the_spline_through_its_pivots(rng):
+    ends = opposite(rng, 4)
+    plan = descent([150], [0.03])
+    coarse, fine = (
+        autoneb(
+            Point(4),
+            ring,
+            NOTHING,
+            ends,
+            plan,
+            NebSettings(pivots=7, spring=2.0, insert_above=1.2, most_pivots=7, refine=refine),
+            seed=0,
+        )
+        for refine in (1, 5)
+    )
+    assert len(fine.pivots) == 5 * 8 + 1
+    torch.testing.assert_close(fine.pivots[::5], coarse.pivots)
+
+    def sag(path):  # of the middles of segments, from the ring
+        return (1 - torch.stack([path.point(t) for t in path.segment_middles(8)]).norm(dim=1)).abs().max()
+
+    assert sag(fine) < sag(coarse) / 10
 
 
 def test_one_entry_a_cycle():

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from valleyscope.errors import InputError
 from valleyscope.paths import Path, straight_line
 
 
@@ -106,3 +107,30 @@ def test_evenness_is_the_longest_over_the_shortest_segment(path):
     assert path.evenness == pytest.approx(max(lengths) / min(lengths), rel=1e-12)
     assert path.evenness > 1.01
     assert Path(straight_line(*path.pivots[:2]).spaced(7)).evenness == pytest.approx(1, rel=1e-9)
+
+
+def test_a_spline_keeps_the_pivots_and_follows_a_smooth_curve(rng):
+    Q = torch.linalg.qr(torch.randn(5, 2, generator=rng, dtype=torch.float64)).Q
+
+    def circle(angles):
+        return torch.stack([angles.cos(), angles.sin()], 1) @ Q.T
+
+    coarse = Path(circle(torch.linspace(0, 3, 9, dtype=torch.float64)))
+    fine = coarse.splined(4)
+    assert len(fine.pivots) == 4 * 8 + 1
+    torch.testing.assert_close(fine.pivots[::4], coarse.pivots)
+    assert (fine.pivots.norm(dim=1) - 1).abs().max() < 2e-3  # of the chords' middles: 1.8e-2
+    assert fine.length == pytest.approx(3, rel=1e-3)
+    assert coarse.splined(1) is coarse
+    line = straight_line(*torch.randn(2, 5, generator=rng))
+    assert line.splined(4) is line
+
+
+def test_middles_of_segments_are_those_nearest_to_even_spacing():
+    path = Path(torch.tensor([0.0, 0.1, 0.2, 0.6, 1.0], dtype=torch.float64)[:, None])
+    assert path.segment_middles(1) == pytest.approx([0.4])
+    assert path.segment_middles(2) == pytest.approx([0.15, 0.8])
+    with pytest.raises(InputError, match="4 segments has not 4 middles"):
+        path.segment_middles(4)
+    even = Path(torch.linspace(0, 1, 9, dtype=torch.float64)[:, None])
+    assert even.segment_middles(8) == pytest.approx([(i + 0.5) / 8 for i in range(8)])

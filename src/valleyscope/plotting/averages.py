@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from valleyscope.average_gaps import ENDS, differences
 from valleyscope.plotting.repeats import quoted, shown
 from valleyscope.plotting.style import COLOURS, interval, new_figure
 
@@ -24,27 +25,9 @@ NAMES = {
     "trace": "Tr H",
 }
 SOURCES = {"path": COLOURS[0], "children": COLOURS[3], "swa": COLOURS[2]}
-ENDS = ["end 0", "end 1"]
 WIDE = 20  # largest over median size of the differences from which an axis is logarithmic beyond the median
 
 FARTHEST = 3  # times the largest mean: there intervals are cut, of few repeats they are many times as long
-
-
-def differences(averages: pd.DataFrame) -> pd.DataFrame:
-    """Each average minus what it averages: source, repeat, branch, point and the columns of QUANTITIES.
-
-    Of a path's interior and of a middle of children: minus the mean of the two ends. Of SWA: minus the last
-    weights.
-    """
-    columns = list(QUANTITIES)
-    keys = ["source", "repeat", "branch"]
-    table = averages.assign(
-        branch=averages["branch"].astype(float).fillna(-1), point=averages["point"].astype(str)
-    )
-    base = table[table["point"].isin([*ENDS, "last"])].groupby(keys)[columns].mean()
-    rest = table[~table["point"].isin([*ENDS, "last"])].set_index([*keys, "point"])[columns]
-    gap = rest - base.reindex(rest.index.droplevel("point")).to_numpy()
-    return gap.reset_index()
 
 
 def draw(averages: pd.DataFrame) -> tuple[Figure, str]:

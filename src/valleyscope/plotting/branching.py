@@ -7,12 +7,11 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from valleyscope.branch_barriers import line_barriers, rises, vanishing_times
+from valleyscope.branch_barriers import TOLERANCES, line_barriers, rises, vanishing_times
 from valleyscope.plotting.paths import CUT
 from valleyscope.plotting.repeats import GEOMETRIC, band, cut, listed, points, quoted, shown
 from valleyscope.plotting.style import COLOURS, log_spread, new_figure
 
-TOLERANCES = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 MIDDLE = 0.1  # the tolerance whose times the caption tells
 QUANTITIES = {
     "loss": ("loss", {"color": COLOURS[0], "fmt": "o"}),

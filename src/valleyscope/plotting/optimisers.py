@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from valleyscope.plotting.paths import CUT, plain_ticks
-from valleyscope.plotting.projected_sgd import by_start, inside, outward, shared_starts
 from valleyscope.plotting.repeats import GEOMETRIC, band, cut, listed, points, quoted, thinned, worded
 from valleyscope.plotting.style import COLOURS, log_spread, new_figure
+from valleyscope.relaxation import REACH, by_start, inside, outward, shared_starts, speed_ratio
 
 STYLES = {
     "sgd": {"color": "k"},
@@ -35,7 +35,6 @@ RATIOS = [
     ("nesterov", "momentum"),
     ("decay", "momentum"),
 ]
-REACH = 0.1  # of the path: beyond, replicas from the outer starts come near the end, which stops them
 
 
 def draw(table: pd.DataFrame) -> tuple[Figure, str]:
@@ -64,21 +63,6 @@ def draw(table: pd.DataFrame) -> tuple[Figure, str]:
     sizes = step_sizes(pairs)
     _draw_steps(steps, sizes)
     return figure, _caption(means, shared, ratios, sizes, clause)
-
-
-def speed_ratio(means: pd.DataFrame, over: str, under: str) -> tuple[pd.Series, int]:
-    """Outward displacement of one run over that of another, by pair, and the step at which they are taken.
-
-    Both from the starts that both have, at the last step they share before either has moved REACH of the path
-    in the mean; NaN in a pair in which either has not moved outward.
-    """
-    both = means[means["run"].isin([over, under]) & (means["step"] > 0)]
-    wide = both.pivot(index=["pair", "start", "step"], columns="run", values="outward").dropna()
-    farthest = wide.groupby("step").mean().abs().max(axis=1)
-    within = farthest[(farthest <= REACH).cummin()]
-    step = int(within.index[-1] if len(within) else farthest.index[0])
-    moved = wide.xs(step, level="step").groupby("pair").mean()
-    return (moved[over] / moved[under]).where((moved > 0).all(axis=1)), step
 
 
 def step_sizes(pairs: pd.DataFrame) -> pd.DataFrame:

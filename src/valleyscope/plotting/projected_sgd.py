@@ -1,14 +1,22 @@
 """Where projected SGD goes on the path, beside full-batch descent and noise without a force (Paper B, Fig. 3)."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.errors import InputError
 from valleyscope.plotting.repeats import band, headroom, listed, points, quoted, shown, thinned, worded
 from valleyscope.plotting.style import COLOURS, new_figure
+from valleyscope.relaxation import (
+    beyond_descent,
+    by_start,
+    final_changes,
+    inside,
+    last_common_step,
+    outward,
+    shared_starts,
+    uphill,
+)
 
 RUNS = {"momentum": "SGD with momentum", "descent": "full batch (control)", "noise": "noise, no force (null)"}
 STYLES = {
@@ -16,52 +24,7 @@ STYLES = {
     "descent": {"color": "k", "fmt": "s", "ms": 3},
     "noise": {"color": COLOURS[1], "fmt": "D", "ms": 3, "mfc": "w"},
 }
-INSIDE = (0.2, 0.8)  # starts whose drift is judged: further out the ends stop it
 TIME = r"$t_\mathrm{eff}$ = steps $\times$ learning rate"
-
-
-def outward(table: pd.DataFrame) -> pd.Series:
-    """Displacement towards the nearer end, in lengths of the path; NaN from a start at 0.5."""
-    side = np.sign((table["start"] - 0.5).round(9))
-    return (side * (table["position"] - table["start"])).where(side != 0)
-
-
-def inside(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with starts in INSIDE."""
-    return table[table["start"].between(INSIDE[0] - 1e-9, INSIDE[1] + 1e-9)]
-
-
-def shared_starts(table: pd.DataFrame) -> list[float]:
-    """The starts that every run of the table has; InputError if there is none."""
-    starts = set.intersection(*(set(starts) for _, starts in table.groupby("run")["start"]))
-    if not starts:
-        raise InputError(f"the runs {', '.join(sorted(table['run'].unique()))} share no start")
-    return sorted(starts)
-
-
-def by_start(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Means over replicas: pairs are the independent repeats, replicas share a path."""
-    return table.groupby(["run", "pair", "start", "step", "t_eff"], as_index=False)[columns].mean()
-
-
-def last_common_step(table: pd.DataFrame) -> int:
-    """The last step at which every run of the table has a row."""
-    return max(set.intersection(*(set(steps) for _, steps in table.groupby("run")["step"])))
-
-
-def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series) -> np.ndarray:
-    """Training loss of the path at positions, interpolated linearly on the path of each pair, nats per token."""
-    rows = path_losses.query("variant == 'adamw' and kind == 'autoneb'").sort_values("position")
-    paths = {pair: (part["position"], part["train_loss"]) for pair, part in rows.groupby("pair")}
-    return np.array([np.interp(at, *paths[pair]) for pair, at in zip(pairs, positions, strict=True)])
-
-
-def final_changes(table: pd.DataFrame, path_losses: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Of each replica inside, at the run's last step: pair, start, t_eff, outward, loss_change (of the path)."""
-    rows = inside(table[table["run"] == run]).dropna(subset="outward")
-    rows = rows[rows["step"] == rows["step"].max()]
-    before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
-    return rows[["pair", "start", "t_eff", "outward"]].assign(loss_change=after - before)
 
 
 def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
@@ -89,12 +52,6 @@ def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
     _draw_losses(losses, changes)
     replicas = table.query("run == 'momentum'").groupby(["pair", "start"])["replica"].nunique().max()
     return figure, _caption(final, excess, changes, replicas)
-
-
-def beyond_descent(final: pd.DataFrame) -> pd.DataFrame:
-    """Outward displacement of SGD minus that of descent from the same start on the same path: start, pair, excess."""
-    wide = final.pivot(index=["start", "pair"], columns="run", values="outward")
-    return (wide["momentum"] - wide["descent"]).dropna().rename("excess").reset_index()
 
 
 def _at(rows: pd.DataFrame) -> str:
@@ -125,11 +82,6 @@ def _draw_losses(axes: plt.Axes, changes: dict[str, pd.DataFrame]) -> None:
     axes.set(xlabel="outward displacement", ylabel="change of the path's loss")
     axes.set_title("At the end; shaded: outward, uphill")
     axes.legend(title="SGD, pair", handletextpad=0.1, borderaxespad=0.2)
-
-
-def uphill(changes: pd.DataFrame) -> pd.Series:
-    """Share of replicas that moved outward to where the path's loss is higher, by pair."""
-    return ((changes["outward"] > 0) & (changes["loss_change"] > 0)).groupby(changes["pair"]).mean()
 
 
 def _caption(final: pd.DataFrame, excess: pd.DataFrame, changes: dict, replicas: int) -> str:

@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from valleyscope.plotting.paths import CUT, plain_ticks
-from valleyscope.plotting.projected_sgd import TIME, by_start, inside, outward, path_loss, shared_starts
+from valleyscope.plotting.projected_sgd import TIME
 from valleyscope.plotting.repeats import GEOMETRIC, MEAN, band, cut, quoted, thinned, worded
 from valleyscope.plotting.style import COLOURS, log_spread, new_figure
+from valleyscope.relaxation import courses
 
 RUNS = {"free": "never projected", "momentum": "projected"}
 COLOUR = dict(zip(RUNS, (COLOURS[3], COLOURS[0]), strict=True))
@@ -40,19 +41,6 @@ def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
     panels[1].axhline(0, color="0.6", lw=0.7, zorder=0)
     _legend(figure, panels[2])
     return figure, _caption(pairs, CUT * trimmed)
-
-
-def courses(table: pd.DataFrame, path_losses: pd.DataFrame) -> pd.DataFrame:
-    """By run, pair and step that both runs have: t_eff, distance, outward, loss, path_loss; from starts inside.
-
-    path_loss: training loss of the path at the nearest point. Means over the starts that both runs have.
-    """
-    table = inside(table[table["run"].isin(RUNS)]).assign(outward=outward).dropna(subset="outward")
-    steps = set.intersection(*(set(steps) for _, steps in table.groupby("run")["step"]))
-    table = table[table["step"].isin(steps) & table["start"].isin(shared_starts(table))]
-    table = table.assign(path_loss=path_loss(path_losses, table["pair"], table["position"]))
-    columns = ["distance", "outward", "loss", "path_loss"]
-    return by_start(table, columns).groupby(["run", "pair", "step", "t_eff"], as_index=False)[columns].mean()
 
 
 def _legend(figure: Figure, axes: plt.Axes) -> None:

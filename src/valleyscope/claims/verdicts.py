@@ -1,0 +1,127 @@
+"""Cells and claims: how a verdict follows from intervals over independent repeats.
+
+A claim is read off one or more cells (a σ, a D, an optimiser). A cell has one value a repeat (a seed or a
+pair of minima); its 95 % interval lies on the claimed side of the threshold, on the other, or across it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from valleyscope.intervals import student_interval
+
+REPRODUCED, PARTLY, NOT, UNTESTABLE = "reproduced", "partly", "not reproduced", "not testable here"
+Tables = dict[str, pd.DataFrame]  # by name: results/README.md
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place where a claim is tested: a value a repeat, and where it lies if the claim holds.
+
+    `side`: "below" the threshold, "above" it, or "within" it of 0 on both sides. Ratios take their interval
+    in logarithms (`log`), so that a ratio and its inverse are treated alike.
+    """
+
+    label: str
+    values: np.ndarray
+    threshold: float
+    side: str
+    log: bool = False
+
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        """Mean, low, high; NaN with fewer than two values."""
+        if len(self.values) < 2:
+            return (np.nan,) * 3
+        return log_interval(self.values) if self.log else student_interval(self.values)
+
+    def verdict(self, widest: float) -> str:
+        """By the interval; one across the threshold and wider than `widest` thresholds tests nothing."""
+        _, low, high = self.interval
+        if not np.isfinite([low, high]).all():
+            return UNTESTABLE
+        t = self.threshold
+        holds, fails = {
+            "below": (high <= t, low >= t),
+            "above": (low > t, high <= t),
+            "within": (-t <= low and high <= t, low > t or high < -t),
+        }[self.side]
+        if holds or fails:
+            return REPRODUCED if holds else NOT
+        return UNTESTABLE if high - low > widest * t else PARTLY
+
+    def margin(self) -> float:
+        """How far the mean lies on the claimed side, in thresholds; below 0 on the other."""
+        mean = self.interval[0] / self.threshold
+        return {"below": 1 - mean, "above": mean - 1, "within": 1 - abs(mean)}[self.side]
+
+
+def log_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Geometric mean and 95 % interval of values above 0; NaN if one is not."""
+    values = np.asarray(values, np.float64)
+    if not (values > 0).all():  # False for NaN
+        return (np.nan,) * 3
+    return tuple(np.exp(student_interval(np.log(values))))
+
+
+def judge(cells: list[Cell], widest: float) -> tuple[str, Cell]:
+    """The verdict over all cells, and the cell that decides it: the one worst for the claim."""
+    verdicts = {cell.verdict(widest) for cell in cells}
+    verdict = verdicts.pop() if len(verdicts) == 1 else PARTLY
+    finite = [cell for cell in cells if np.isfinite(cell.interval).all()]
+    return verdict, min(finite or cells, key=Cell.margin)
+
+
+def text(values, digits: int = 3, log: bool = False) -> str:
+    """ "mean [low, high]" of the finite values (log: those above 0, geometric)."""
+    values = np.asarray(values, np.float64)
+    values = values[np.isfinite(values)]
+    if log:
+        values = values[values > 0]
+    if len(values) < 2:
+        return "not measured"
+    mean, low, high = log_interval(values) if log else student_interval(values)
+    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the ledger: what is claimed, and how its cells and its control are read off the tables."""
+
+    id: str
+    source: str
+    statement: str
+    metric: str
+    read: Callable[[Tables, dict], tuple[list[Cell], str]]
+    precondition: Callable[[Tables, dict], str | None] = lambda tables, limits: None
+    note: Callable[[Tables], str] = lambda tables: ""  # what limits the verdict
+
+    def row(self, tables: Tables, limits: dict[str, float]) -> dict:
+        """The claim's row of claims.csv."""
+        cells, control = self.read(tables, limits)
+        verdict, worst = judge(cells, limits["widest"])
+        reason = self.precondition(tables, limits)
+        held = sum(cell.verdict(limits["widest"]) == REPRODUCED for cell in cells)
+        value, low, high = worst.interval
+        scale = [
+            f"{len(worst.values)} values a cell",
+            f"holds in {held} of {len(cells)} cells",
+            f"worst: {worst.label}",
+            self.note(tables),
+            reason or "",
+        ]
+        return {
+            "id": self.id,
+            "source": self.source,
+            "statement": self.statement,
+            "metric": self.metric,
+            "value": value,
+            "low": low,
+            "high": high,
+            "threshold": worst.threshold,
+            "verdict": UNTESTABLE if reason else verdict,
+            "control": control,
+            "scale": "; ".join(filter(None, scale)),
+        }

@@ -1,0 +1,103 @@
+"""Readings of projected SGD: which way replicas went on the path, how far, how fast, up or down in loss.
+
+Table: projected_sgd, see results/README.md. Pairs of minima are the independent repeats; starts and replicas
+share a path.
+"""
+
+import numpy as np
+import pandas as pd
+
+from valleyscope.errors import InputError
+
+INSIDE = (0.2, 0.8)  # starts whose drift is judged: further out the ends stop it
+REACH = 0.1  # of the path: beyond, replicas from the outer starts come near the end, which stops them
+
+
+def outward(table: pd.DataFrame) -> pd.Series:
+    """Displacement towards the nearer end, in lengths of the path; NaN from a start at 0.5."""
+    side = np.sign((table["start"] - 0.5).round(9))
+    return (side * (table["position"] - table["start"])).where(side != 0)
+
+
+def inside(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with starts in INSIDE."""
+    return table[table["start"].between(INSIDE[0] - 1e-9, INSIDE[1] + 1e-9)]
+
+
+def directed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows inside that have a nearer end, which a start at 0.5 has not, with `outward`."""
+    rows = inside(table)
+    return rows[(rows["start"] - 0.5).abs() > 1e-9].assign(outward=outward)
+
+
+def shared_starts(table: pd.DataFrame) -> list[float]:
+    """The starts that every run of the table has; InputError if there is none."""
+    starts = set.intersection(*(set(starts) for _, starts in table.groupby("run")["start"]))
+    if not starts:
+        raise InputError(f"the runs {', '.join(sorted(table['run'].unique()))} share no start")
+    return sorted(starts)
+
+
+def by_start(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Means over replicas: pairs are the independent repeats, replicas share a path."""
+    return table.groupby(["run", "pair", "start", "step", "t_eff"], as_index=False)[columns].mean()
+
+
+def last_common_step(table: pd.DataFrame) -> int:
+    """The last step at which every run of the table has a row."""
+    return max(set.intersection(*(set(steps) for _, steps in table.groupby("run")["step"])))
+
+
+def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series) -> np.ndarray:
+    """Training loss of each pair's path at positions, interpolated linearly, nats per token."""
+    rows = path_losses.query("variant == 'adamw' and kind == 'autoneb'").sort_values("position")
+    paths = {pair: (part["position"], part["train_loss"]) for pair, part in rows.groupby("pair")}
+    return np.array([np.interp(at, *paths[pair]) for pair, at in zip(pairs, positions, strict=True)])
+
+
+def final_changes(table: pd.DataFrame, path_losses: pd.DataFrame, run: str) -> pd.DataFrame:
+    """Of each replica inside, at its last step: pair, start, t_eff, outward, loss_change (of the path)."""
+    rows = directed(table[table["run"] == run])
+    rows = rows[rows["step"] == rows["step"].max()]
+    before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
+    return rows[["pair", "start", "t_eff", "outward"]].assign(loss_change=after - before)
+
+
+def beyond_descent(final: pd.DataFrame) -> pd.DataFrame:
+    """Outward displacement of SGD minus that of descent from the same start: start, pair, excess."""
+    wide = final.pivot(index=["start", "pair"], columns="run", values="outward")
+    return (wide["momentum"] - wide["descent"]).dropna().rename("excess").reset_index()
+
+
+def uphill(changes: pd.DataFrame) -> pd.Series:
+    """Share of replicas that moved outward to where the path's loss is higher, by pair."""
+    return ((changes["outward"] > 0) & (changes["loss_change"] > 0)).groupby(changes["pair"]).mean()
+
+
+def speed_ratio(means: pd.DataFrame, over: str, under: str) -> tuple[pd.Series, int]:
+    """Outward displacement of one run over that of another, by pair, and the step at which they are taken.
+
+    Both from the starts that both have, at the last step they share before either has moved REACH of the path
+    in the mean; NaN in a pair in which either has not moved outward.
+    """
+    both = means[means["run"].isin([over, under]) & (means["step"] > 0)]
+    wide = both.pivot(index=["pair", "start", "step"], columns="run", values="outward").dropna()
+    farthest = wide.groupby("step").mean().abs().max(axis=1)
+    within = farthest[(farthest <= REACH).cummin()]
+    step = int(within.index[-1] if len(within) else farthest.index[0])
+    moved = wide.xs(step, level="step").groupby("pair").mean()
+    return (moved[over] / moved[under]).where((moved > 0).all(axis=1)), step
+
+
+def courses(table: pd.DataFrame, path_losses: pd.DataFrame) -> pd.DataFrame:
+    """Both runs, "free" and "momentum": run, pair, step, t_eff, distance, outward, loss, path_loss.
+
+    At the steps and from the starts inside that both have, means over these. path_loss: training loss of the
+    path at the nearest point.
+    """
+    table = directed(table[table["run"].isin(["free", "momentum"])])
+    steps = set.intersection(*(set(steps) for _, steps in table.groupby("run")["step"]))
+    table = table[table["step"].isin(steps) & table["start"].isin(shared_starts(table))]
+    table = table.assign(path_loss=path_loss(path_losses, table["pair"], table["position"]))
+    columns = ["distance", "outward", "loss", "path_loss"]
+    return by_start(table, columns).groupby(["run", "pair", "step", "t_eff"], as_index=False)[columns].mean()
