@@ -8,32 +8,36 @@ import numpy as np
 import pandas as pd
 
 KEYS = ["parent", "branch"]
-TOLERANCES = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of relative barriers, swept
+TOLERANCES = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of normalised barriers, swept
+MEASURES = {"relative": "the largest barrier of any branch", "over_ends": "the ends of the line"}
 
 
 def line_barriers(children: pd.DataFrame, children_curvature: pd.DataFrame) -> pd.DataFrame:
     """Barriers on the line between two children, a row a parent and branch, sorted.
 
     loss_barrier (nats per token) and curvature_barrier (of Tr H, nats): the highest value on the line minus
-    the mean of its two ends, so 0 or more. loss_relative, curvature_relative: over those of the parent's
-    first branch, NaN where that has none. curvature_se: standard error of curvature_barrier from those of
+    the mean of its two ends, so 0 or more. curvature_se: standard error of curvature_barrier from those of
     Tr H at its place and at the ends; the highest of noisy values is biased upwards by about as much.
+    Both normalised in two ways, NaN where that is over 0: *_relative, over the parent's largest barrier at
+    any branch; *_over_ends, over the mean of the line's ends.
     """
     lines = children[children["line"] == "children"]
-    loss = _over_ends(lines, "train_loss").rename("loss_barrier")
-    curvature = _over_ends(children_curvature, "trace").rename("curvature_barrier")
     error = pd.Series({key: _error(rows) for key, rows in children_curvature.groupby(KEYS)})
-    table = pd.concat([loss, curvature, error.rename_axis(KEYS).rename("curvature_se")], axis=1).sort_index()
-    for name in ("loss", "curvature"):
-        first = table[f"{name}_barrier"].groupby("parent").transform("first")
-        table[f"{name}_relative"] = table[f"{name}_barrier"] / first.where(first > 0)
-    return table.reset_index()
-
-
-def _over_ends(lines: pd.DataFrame, quantity: str) -> pd.Series:
-    """Highest value minus the mean of both ends, by parent and branch."""
-    values = lines.sort_values("position").groupby(KEYS)[quantity]
-    return values.max() - (values.first() + values.last()) / 2
+    parts = [error.rename_axis(KEYS).rename("curvature_se")]
+    for name, table, quantity in (
+        ("loss", lines, "train_loss"),
+        ("curvature", children_curvature, "trace"),
+    ):
+        values = table.sort_values("position").groupby(KEYS)[quantity]
+        ends = (values.first() + values.last()) / 2
+        barrier = values.max() - ends
+        largest = barrier.groupby("parent").transform("max")
+        parts += [
+            barrier.rename(f"{name}_barrier"),
+            (barrier / largest.where(largest > 0)).rename(f"{name}_relative"),
+            (barrier / ends.where(ends > 0)).rename(f"{name}_over_ends"),
+        ]
+    return pd.concat(parts, axis=1).sort_index().reset_index()
 
 
 def _error(rows: pd.DataFrame) -> float:
@@ -45,18 +49,21 @@ def _error(rows: pd.DataFrame) -> float:
     return float(np.sqrt((weights**2 * rows["trace_se"].to_numpy() ** 2).sum()))
 
 
-def vanishing_times(barriers: pd.DataFrame, tolerances: list[float]) -> pd.DataFrame:
-    """Branch steps from which on the relative barriers stay below: a row a parent and tolerance.
+def vanishing_times(
+    barriers: pd.DataFrame, tolerances: list[float], measure: str = "relative"
+) -> pd.DataFrame:
+    """Branch steps from which on the normalised barriers stay below: a row a parent and tolerance.
 
-    `barriers` as `line_barriers` gives them. loss_time and curvature_time are the first branch step from
-    which on every barrier is below the tolerance; NaN if that of the last branch is not.
+    `barriers` as `line_barriers` gives them, `measure` "relative" or "over_ends". loss_time and
+    curvature_time are the first branch step from which on every barrier is below the tolerance; NaN if that
+    of the last branch is not.
     """
     rows = []
     for parent, table in barriers.sort_values("branch").groupby("parent"):
         for tolerance in tolerances:
             row = {"parent": parent, "tolerance": tolerance}
             for name in ("loss", "curvature"):
-                row[f"{name}_time"] = _stays_below(table["branch"], table[f"{name}_relative"], tolerance)
+                row[f"{name}_time"] = _stays_below(table["branch"], table[f"{name}_{measure}"], tolerance)
             rows.append(row)
     return pd.DataFrame(rows)
 

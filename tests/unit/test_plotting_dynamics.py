@@ -245,7 +245,7 @@ CASES = {
             "0.1 the loss barrier stays below from step 75 [75, 75] on, that of Tr H from 300 [300, 300] on",
             "0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, Tr H first at none, undecided at 0.9, "
             "not comparable at 0.02",
-            "[0.00333, 0.00333] of the first branch's loss barrier and 0.0333 [0.0333, 0.0333] of its",
+            "[0.00333, 0.00333] of the largest loss barrier and 0.0333 [0.0333, 0.0333] of the largest Tr H",
             "3 of 15 Tr H barriers are within 2 standard errors of 0",
             "from no step and rises in no parent from step 0, 25, 75, 150, 300",
             "between children of step 0 151 [117, 193] times",
@@ -481,16 +481,20 @@ def test_barriers_are_highest_values_minus_the_mean_of_the_ends():
     assert table["curvature_barrier"].to_list() == [150.0, 100.0]
     assert table["loss_relative"].to_list() == pytest.approx([1, 0.2])
     assert table["curvature_relative"].to_list() == pytest.approx([1, 2 / 3])
+    assert table["loss_over_ends"].to_list() == pytest.approx([2.5 / 1.5, 0.5 / 1.5])
+    assert table["curvature_over_ends"].to_list() == pytest.approx([1, 1])
     assert table["curvature_se"].to_list() == pytest.approx([4 * 1.5**0.5] * 2)
 
 
-def test_the_first_branch_of_each_parent_is_its_own_reference():
-    children, curvature = children_tables()
-    children = children[(children["parent"] != 12) | (children["branch"] > 0)]
-    curvature = curvature[(curvature["parent"] != 12) | (curvature["branch"] > 0)]
-    table = line_barriers(children, curvature).groupby("parent").first()
-    assert table["branch"].to_list() == [0, 0, 25]
-    assert table["loss_relative"].to_list() == [1, 1, 1]
+def test_the_largest_barrier_of_each_parent_is_its_own_reference():
+    """Tr H has its largest barrier not at the first branch, between whose children the loss is too high."""
+    children, curvature = children_tables(trace=[10.0, 800.0, 500.0, 200.0, 30.0])
+    table = line_barriers(children, curvature)
+    by_parent = table.loc[table.groupby("parent")["curvature_barrier"].idxmax()]
+    assert by_parent["branch"].to_list() == [25, 25, 25]
+    assert by_parent["curvature_relative"].to_list() == [1, 1, 1]
+    assert table.groupby("parent")["loss_relative"].max().to_list() == [1, 1, 1]
+    assert table["curvature_relative"].max() == 1
 
 
 def test_a_barrier_has_vanished_when_it_stays_below():
@@ -543,7 +547,7 @@ def test_the_times_are_drawn_only_where_every_parent_has_one():
     tolerances = {
         round(x / 1.02, 6) for line in drawn_at for x in line if round(x / 1.02, 6) in branching.TOLERANCES
     }
-    assert min(tolerances) == 0.4  # (900 − 600) / 810 of the first branch
+    assert min(tolerances) == 0.4  # (900 − 600) / 810 of the largest
 
 
 # ---------------------------------------------------------------- averages

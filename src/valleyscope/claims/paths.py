@@ -8,8 +8,8 @@ import pandas as pd
 
 from valleyscope.average_gaps import differences
 from valleyscope.barriers import barrier, middle_over_ends
-from valleyscope.branch_barriers import TOLERANCES, line_barriers, rises, vanishing_times
-from valleyscope.claims.verdicts import REPRODUCED, Cell, Claim, Tables, log_interval, text
+from valleyscope.branch_barriers import MEASURES, TOLERANCES, line_barriers, rises, vanishing_times
+from valleyscope.claims.verdicts import NOT, REPRODUCED, Cell, Claim, Tables, log_interval, text
 from valleyscope.drift_fits import SETTING, base_setting
 from valleyscope.relaxation import (
     beyond_descent,
@@ -301,31 +301,33 @@ def _b7(t: Tables, limits: dict):
     barriers = line_barriers(t["children"], t["children_curvature"])
     last = barriers["branch"].max()
 
-    def lags(tolerance: float) -> np.ndarray:
+    def cell(measure: str, tolerance: float) -> Cell:
         """Branch steps by which Tr H lags behind, over the last; times not reached count as the last."""
-        times = vanishing_times(barriers, [tolerance])[["loss_time", "curvature_time"]]
-        known = times.fillna(last)[times.notna().any(axis=1)]
-        return ((known["curvature_time"] - known["loss_time"]) / last).to_numpy()
+        times = vanishing_times(barriers, [tolerance], measure)[["loss_time", "curvature_time"]]
+        known = times.fillna(last).where(times.notna().any(axis=1))
+        lag = (known["curvature_time"] - known["loss_time"]) / last
+        return Cell(f"over {MEASURES[measure]}", lag.to_numpy(), limits["lag"], "above")
 
-    def cell(tolerance: float) -> Cell:
-        return Cell(f"tolerance {tolerance:g}", lags(tolerance), limits["lag"], "above")
-
-    sweep = [cell(tolerance) for tolerance in TOLERANCES]
-    held = [c for c in sweep if len(c.values) > 1 and c.verdict(limits["widest"]) == REPRODUCED]
+    notes = []
+    for measure, words in MEASURES.items():
+        verdicts = [cell(measure, tolerance).verdict(limits["widest"]) for tolerance in TOLERANCES]
+        notes.append(f"over {words}: holds at {verdicts.count(REPRODUCED)}, fails at {verdicts.count(NOT)}")
     end = barriers[barriers["branch"] == last]
-    return [cell(limits["vanished"])], (
-        f"the order holds at {len(held)} of {len(sweep)} tolerances from {TOLERANCES[0]:g} to "
-        f"{TOLERANCES[-1]:g}; left of the barrier at the last branch: loss {text(end['loss_relative'])}, "
-        f"Tr H {text(end['curvature_relative'])} (its standard error "
-        f"{(end['curvature_se'] / end['curvature_barrier'] * end['curvature_relative']).abs().mean():.2g})"
+    left = end["curvature_barrier"] / end["curvature_se"]
+    return [cell(measure, limits["vanished"]) for measure in MEASURES], (
+        f"of {len(TOLERANCES)} tolerances from {TOLERANCES[0]:g} to {TOLERANCES[-1]:g}, barriers "
+        f"{'; '.join(notes)}; at the last branch the barrier of Tr H is {text(left)} of its standard errors"
     )
 
 
 def _both_vanish(t: Tables, limits: dict) -> str | None:
     barriers = line_barriers(t["children"], t["children_curvature"])
-    times = vanishing_times(barriers, [limits["vanished"]])[["loss_time", "curvature_time"]]
-    missing = int((~times.notna().any(axis=1)).sum())
-    return f"neither barrier vanishes in {missing} of {len(times)} parents" if missing else None
+    for measure, words in MEASURES.items():
+        times = vanishing_times(barriers, [limits["vanished"]], measure)[["loss_time", "curvature_time"]]
+        missing = int((~times.notna().any(axis=1)).sum())
+        if missing:
+            return f"over {words} neither barrier vanishes in {missing} of {len(times)} parents"
+    return None
 
 
 def _b10(t: Tables, limits: dict):

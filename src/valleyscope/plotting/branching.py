@@ -54,8 +54,10 @@ def _draw_barriers(axes: plt.Axes, barriers: pd.DataFrame) -> None:
         points(
             axes, barriers, "branch", f"{name}_relative", GEOMETRIC, **style, ls="-", label=f"{label} barrier"
         )
+        open_ = style | {"ls": "--", "mfc": "w", "label": f"{label}, over the line's ends"}
+        points(axes, barriers, "branch", f"{name}_over_ends", GEOMETRIC, **open_)
     _branch_axis(axes, barriers["branch"].unique())
-    axes.set(ylabel="barrier over that of the first branch")
+    axes.set(ylabel="barrier over the largest (full)")
     axes.set_title("Between two children")
     axes.legend(loc="lower left")
 
@@ -69,7 +71,7 @@ def _draw_times(axes: plt.Axes, times: pd.DataFrame, branches: np.ndarray) -> No
             axes, times[reached], "tolerance", column, shift=lambda x, by=factor: x * by, **style, ls="-",
             label=f"{label} barrier",
         )  # fmt: skip
-    axes.set(xscale="log", xlabel="tolerance: barrier over that of the first branch", ylabel="branch step")
+    axes.set(xscale="log", xlabel="tolerance: barrier over the largest", ylabel="branch step")
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -0.05 * branches.max()), min(high, 1.1 * branches.max()))
     shown_ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 0.9]
@@ -123,7 +125,7 @@ def _caption(
     at = times[times["tolerance"] == MIDDLE]
     parents = barriers["parent"].nunique()
     within = barriers[barriers["curvature_barrier"] < CLEAR * barriers["curvature_se"]]
-    first, last = barriers["branch"].min(), barriers["branch"].max()
+    last = barriers["branch"].max()
     final = barriers[barriers["branch"] == last]
     curved = children.groupby("line")["position"].nunique()["children"]
     return (
@@ -131,11 +133,20 @@ def _caption(
         f"Tr H from {_when(at['curvature_time'])} on. Loss vanishes first at tolerances {listed(having['loss'])}, Tr H first at "
         f"{listed(having['curvature'])}, undecided at {listed(having['undecided'])}, not comparable at {listed(having['open'])}, "
         "where one of the two never stays below in some parent. Branched at step "
-        f"{last:g}, children keep {quoted(final['loss_relative'], log_spread)} of the first branch's loss barrier and "
-        f"{quoted(final['curvature_relative'], log_spread)} of its Tr H barrier; {len(within)} of {len(barriers)} Tr H barriers are "
-        f"within {CLEAR:g} standard errors of 0. {_basin(ratios)} Barrier: highest value on the straight line ({curved} positions "
-        f"for the loss) minus the mean of its ends, over that of the branch at step {first:g}; times are branch steps, so "
+        f"{last:g}, children keep {quoted(final['loss_relative'], log_spread)} of the largest loss barrier and "
+        f"{quoted(final['curvature_relative'], log_spread)} of the largest Tr H barrier; {len(within)} of {len(barriers)} Tr H barriers are "
+        f"within {CLEAR:g} standard errors of 0. {_over_ends(barriers)} {_basin(ratios)} Barrier: highest value on the straight line ({curved} positions "
+        f"for the loss) minus the mean of its ends, over the parent's largest at any branch; times are branch steps, so "
         f"no finer than their grid. {clause}Geometric mean (times: mean) and 95 % t-interval over {parents} independent parents."
+    )
+
+
+def _over_ends(barriers: pd.DataFrame) -> str:
+    """The order if barriers are taken over the ends of their lines instead."""
+    verdicts = list(order(vanishing_times(barriers, TOLERANCES, "over_ends")).values())
+    return (
+        f"Over the mean of the line's ends instead, loss vanishes first at {verdicts.count('loss')} and Tr H first at "
+        f"{verdicts.count('curvature')} of {len(verdicts)} tolerances."
     )
 
 
