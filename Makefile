@@ -4,14 +4,14 @@
 # make lint       every linter and formatter, checking only
 # make benchmark  time the curvature engine against other libraries, draw and quote the result
 # make report     Snakemake's HTML report of the finished default run
-# make reference  copy a finished default run's tables to results/reference and renew the README's numbers
+# make reference  copy a finished default run's tables to results/reference and renew the numbers in README and docs
 
 PYTHON ?= python3
 CORES ?= all
 BENCHMARKS = benchmarks/results
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: all smoke test test-smoke lint benchmark report reference readme clean
+.PHONY: all smoke test test-smoke lint benchmark report reference texts clean
 all: .venv/run
 	$(RUN) snakemake --cores $(CORES)
 
@@ -35,7 +35,7 @@ benchmark: .venv/peers
 	$(RUN) python benchmarks/measure_engine.py --tokens results/corpus/tokens.safetensors --out $(BENCHMARKS)
 	$(RUN) python src/plot_engine.py --out figures/engine.pdf \
 	  --tables $(foreach table,products solvers growth warm_starts traces,$(BENCHMARKS)/$(table).csv)
-	$(MAKE) readme
+	$(MAKE) texts
 
 report: .venv/run
 	$(RUN) snakemake --cores 1 --report report.html
@@ -44,10 +44,10 @@ reference: .venv/run
 	@$(RUN) snakemake -n --cores 1 2>&1 | grep -q "Nothing to be done" \
 	  || { echo "make: the default run is not finished; run make first" >&2; exit 1; }
 	$(RUN) python src/write_reference.py --results results --reference results/reference
-	$(MAKE) readme
+	$(MAKE) texts
 
-readme: .venv/run
-	$(RUN) python src/fill_readme.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --readme README.md
+texts: .venv/run
+	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md
 
 clean:
 	rm -rf .venv

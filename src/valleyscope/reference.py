@@ -1,4 +1,4 @@
-"""What the README quotes: blocks between markers, made from the committed reference results."""
+"""What README and docs quote: blocks between markers, made from the committed reference results."""
 
 import re
 from pathlib import Path
@@ -26,10 +26,6 @@ FIGURES = (
     "geometry",
     "sequences",
     "valley",
-    "training",
-)
-# Drawn by every run, but not yet from a committed reference run.
-WITHOUT_REFERENCE = (
     "path_profile",
     "path_groups",
     "path_spectrum",
@@ -41,6 +37,7 @@ WITHOUT_REFERENCE = (
     "drift_sweeps",
     "branching",
     "averages",
+    "training",
 )
 BENCHMARK_FIGURE = "engine"
 
@@ -85,17 +82,20 @@ def _covered(starts: pd.Series, ends: pd.Series) -> float:
     return total
 
 
-def readme_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, str]:
-    """What the README quotes from committed tables and captions, by name of the block."""
+def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, str]:
+    """What README and docs quote from committed tables and captions, by name of the block."""
     products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
     solvers = read_table(benchmarks / "solvers.csv", ["library", "method", "seconds", "residual"])
     captions = {
         f"caption-{name}": (figures / f"{name}.txt").read_text(encoding="utf-8").strip()
         for name in (*FIGURES, BENCHMARK_FIGURE)
     }
+    claims = read_table(reference / "claims.csv", ["id", "verdict", "side", "figure", "tables"])
     return captions | {
         "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
-        "claims": claims_block(read_table(reference / "claims.csv", ["id", "verdict"])),
+        "claims": claims_block(claims),
+        "verdicts": verdicts_block(claims),
+        "ledger": ledger_block(claims),
         "table3": table3_block(
             read_table(reference / "timing.csv", ["procedure", "stage", "estimator", "seconds"]),
             read_table(reference / "accuracy.csv", ["sigma", "direct", "difference"]),
@@ -129,18 +129,57 @@ def costs_block(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+SIDES = {"below": "≤ {:g}", "above": "> {:g}", "within": "± {:g}"}  # of the threshold, if the claim holds
+
+
 def claims_block(claims: pd.DataFrame) -> str:
-    """The table of claims: what was claimed, what was measured, the verdict and its control."""
-    lines = [
-        "| | claim | measured | value [95 % interval] | threshold | verdict | control | where |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """The short table of claims: what was claimed, what was measured, the verdict, the figure behind it."""
+    lines = ["| | claim | measured | claimed | verdict |", "|---|---|---|---|---|"]
     for row in claims.itertuples():
-        value = f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
-        cells = [row.id, row.statement, row.metric, value, f"{row.threshold:g}", f"**{row.verdict}**"]
-        cells = [*cells, row.control, row.scale]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        linked = f"[**{row.verdict}**](figures/{row.figure}.png)"
+        lines.append(_line([row.id, row.statement, _measured(row), _claimed(row), linked]))
     return "\n".join(lines)
+
+
+def ledger_block(claims: pd.DataFrame) -> str:
+    """Every column of claims.csv, a section a claim."""
+    parts = []
+    for row in claims.itertuples():
+        tables = ", ".join(f"`{name}.csv`" for name in row.tables.split())
+        parts.append(
+            f"## {row.id}: {row.statement}\n\n"
+            f"**{row.verdict}** ({row.source}).\n\n"
+            f"- Measured: {row.metric}: {_measured(row)}; claimed: {_claimed(row)}.\n"
+            f"- Control: {row.control}.\n"
+            f"- Scale: {row.scale}.\n"
+            f"- Behind it: [{row.figure}](../figures/{row.figure}.png), {tables}."
+        )
+    return "\n\n".join(parts)
+
+
+def verdicts_block(claims: pd.DataFrame) -> str:
+    """How many claims of each paper got which verdict."""
+    sentences = []
+    for letter, name in (("A", "Paper A"), ("B", "Paper B"), ("C", "Both")):
+        of_paper = claims[claims["id"].str.startswith(letter)]
+        by_verdict = of_paper.groupby("verdict", sort=False)["id"].agg(", ".join)
+        told = "; ".join(f"{verdict} {ids}" for verdict, ids in by_verdict.items())
+        sentences.append(f"- {name}: {told}.")
+    return "\n".join(sentences)
+
+
+def _measured(row) -> str:
+    if pd.isna(row.value):
+        return "no interval"
+    return f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
+
+
+def _claimed(row) -> str:
+    return SIDES[row.side].format(row.threshold)
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 ESTIMATORS = {

@@ -1,5 +1,7 @@
 """Verdicts on Paper B's claims from synthetic tables whose truth is known, in both directions."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ from test_claims import tables as increment_tables
 
 from valleyscope.claims import judge_claims, paths
 from valleyscope.claims.verdicts import NOT, PARTLY, REPRODUCED, UNTESTABLE
+from valleyscope.errors import InputError
 
+SRC = Path(__file__).parents[2] / "src"
 PAIRS = ["0-1", "2-3", "4-5"]
 PARENTS, BRANCHES = [10, 11, 12], [0, 20, 60, 150]
 KINDS = {"adamw": ["straight", "bezier", "autoneb"], "sgd": ["autoneb"]}
@@ -229,6 +233,30 @@ def test_replicas_that_climb_are_counted_where_the_path_rises_outward():
 def test_scale_is_taken_out_of_the_rise():
     table = verdicts(rise=2.0, norm=0.5)
     assert "Tr H 2 [2, 2], of which scale makes a factor of 4 [4, 4]" in table["control"]["B3"]
+
+
+def test_a_row_names_its_figure_and_the_tables_it_was_read_from():
+    made = {**increment_tables(), **tables()}
+    table = judge_claims(made, LIMITS).set_index("id")
+    assert table["tables"]["B8"] == "drift_slopes"
+    assert table["tables"]["B7"] == "children children_curvature"
+    assert set(" ".join(table["tables"]).split()) == set(made)  # no table is made for nothing
+    assert {f"plot_{name}.py" for name in table["figure"]} <= {p.name for p in SRC.glob("plot_*.py")}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda made: made.pop("drift_slopes"), "the table drift_slopes is missing"),
+        (lambda made: made["drift_slopes"].pop("chi2_dof"), "B8 needs .*chi2_dof"),
+    ],
+)
+def test_a_missing_table_or_column_is_named(change, words):
+    made = tables()
+    change(made)
+    claim = next(claim for claim in paths.CLAIMS if claim.id == "B8")
+    with pytest.raises(InputError, match=words):
+        claim.row(made, LIMITS)
 
 
 @pytest.mark.parametrize("name", ["path_curvature", "projected_sgd", "drift_slopes"])

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ from valleyscope.reference import (
     costs,
     costs_block,
     fill_blocks,
-    readme_blocks,
+    ledger_block,
+    text_blocks,
+    verdicts_block,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,18 +48,67 @@ def test_blocks_are_replaced_and_the_rest_is_kept():
     assert fill_blocks(filled, blocks) == filled
 
 
-def test_the_readme_says_what_the_reference_says():
-    readme = (ROOT / "README.md").read_text()
-    blocks = readme_blocks(ROOT / "results/reference", ROOT / "benchmarks/results", ROOT / "figures")
-    assert fill_blocks(readme, blocks) == readme
+TEXTS = [ROOT / name for name in ("README.md", "docs/figures.md", "docs/claims.md")]
+
+
+def test_readme_and_docs_say_what_the_reference_says():
+    blocks = text_blocks(ROOT / "results/reference", ROOT / "benchmarks/results", ROOT / "figures")
+    together = ""
+    for path in TEXTS:
+        text = path.read_text()
+        assert fill_blocks(text, blocks) == text, path.name
+        together += text
     for block in blocks:
-        assert f"<!-- {block}:begin -->" in readme
+        assert f"<!-- {block}:begin -->" in together
     for name in (*FIGURES, BENCHMARK_FIGURE):
-        assert f"figures/{name}.png" in readme
+        assert f"figures/{name}.png" in together
 
 
-def test_claims_are_quoted_with_interval_and_verdict_and_bars_are_escaped():
-    row = {"id": "A1", "statement": "|a| falls", "metric": "γ", "value": 0.1234, "low": 0.1, "high": 0.2}
-    row |= {"threshold": 0.1, "verdict": "partly", "control": "flat", "scale": "5 values"}
-    block = claims_block(pd.DataFrame([row]))
-    assert "| A1 | \\|a\\| falls | γ | 0.123 [0.1, 0.2] | 0.1 | **partly** | flat | 5 values |" in block
+def test_links_of_readme_and_docs_lead_to_files():
+    for path in TEXTS:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+            assert "://" in target or (path.parent / target).exists(), (path.name, target)
+
+
+def claims_of(*rows):
+    common = {"source": "somewhere", "metric": "γ", "threshold": 0.1, "side": "below", "control": "flat"}
+    common |= {"scale": "5 values", "figure": "decay", "tables": "slopes terms"}
+    return pd.DataFrame([common | row for row in rows])
+
+
+MEASURED = {"value": 0.1234, "low": 0.1, "high": 0.2}
+NOTHING = dict.fromkeys(MEASURED, float("nan"))
+
+
+def test_claims_are_quoted_with_interval_verdict_and_figure_and_bars_are_escaped():
+    claims = claims_of({"id": "A1", "statement": "|a| falls", "verdict": "partly", **MEASURED})
+    block = claims_block(claims)
+    row = "| A1 | \\|a\\| falls | 0.123 [0.1, 0.2] | ≤ 0.1 | [**partly**](figures/decay.png) |"
+    assert row in block
+    ledger = ledger_block(claims)
+    assert "## A1: |a| falls\n\n**partly** (somewhere)." in ledger
+    assert "Measured: γ: 0.123 [0.1, 0.2]; claimed: ≤ 0.1." in ledger
+    assert "Control: flat." in ledger
+    assert "[decay](../figures/decay.png), `slopes.csv`, `terms.csv`." in ledger
+
+
+def test_a_claim_without_an_interval_says_so_and_sides_are_told():
+    rows = [
+        {"id": "B1", "statement": "x", "verdict": "not testable here", "side": side, **NOTHING}
+        for side in ("within", "above")
+    ]
+    block = claims_block(claims_of(*rows))
+    assert "| no interval | ± 0.1 |" in block
+    assert "| no interval | > 0.1 |" in block
+
+
+def test_verdicts_are_listed_by_paper():
+    rows = [("A1", "partly"), ("A2", "reproduced"), ("A3", "partly"), ("B1", "reproduced"), ("C1", "partly")]
+    block = verdicts_block(
+        claims_of(*({"id": i, "verdict": v, "statement": "", **MEASURED} for i, v in rows))
+    )
+    assert block.splitlines() == [
+        "- Paper A: partly A1, A3; reproduced A2.",
+        "- Paper B: reproduced B1.",
+        "- Both: partly C1.",
+    ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from valleyscope.errors import InputError
 from valleyscope.intervals import student_interval
 
 REPRODUCED, PARTLY, NOT, UNTESTABLE = "reproduced", "partly", "not reproduced", "not testable here"
@@ -94,22 +95,27 @@ class Claim:
     source: str
     statement: str
     metric: str
+    figure: str  # that shows it; empty if none does
     read: Callable[[Tables, dict], tuple[list[Cell], str]]
     precondition: Callable[[Tables, dict], str | None] = lambda tables, limits: None
     note: Callable[[Tables], str] = lambda tables: ""  # what limits the verdict
 
     def row(self, tables: Tables, limits: dict[str, float]) -> dict:
         """The claim's row of claims.csv."""
-        cells, control = self.read(tables, limits)
+        seen = _Seen(tables)
+        try:
+            cells, control = self.read(seen, limits)
+        except KeyError as error:
+            raise InputError(f"claims: {self.id} needs {error}, which none of its tables has") from None
         verdict, worst = judge(cells, limits["widest"])
-        reason = self.precondition(tables, limits)
+        reason = self.precondition(seen, limits)
         held = sum(cell.verdict(limits["widest"]) == REPRODUCED for cell in cells)
         value, low, high = worst.interval
         scale = [
             f"{len(worst.values)} values a cell",
             f"holds in {held} of {len(cells)} cells",
             f"worst: {worst.label}",
-            self.note(tables),
+            self.note(seen),
             reason or "",
         ]
         return {
@@ -121,7 +127,24 @@ class Claim:
             "low": low,
             "high": high,
             "threshold": worst.threshold,
+            "side": worst.side,
             "verdict": UNTESTABLE if reason else verdict,
             "control": control,
             "scale": "; ".join(filter(None, scale)),
+            "figure": self.figure,
+            "tables": " ".join(sorted(seen.names)),
         }
+
+
+class _Seen(dict):
+    """Tables that remember which of them were read."""
+
+    def __init__(self, tables: Tables):
+        super().__init__(tables)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self:
+            raise InputError(f"claims: the table {name} is missing; make it, or name it among --tables")
+        self.names.add(name)
+        return super().__getitem__(name)
