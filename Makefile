@@ -4,6 +4,7 @@
 # make lint       every linter and formatter, checking only
 # make benchmark  time the curvature engine against other libraries, draw and quote the result
 # make report     Snakemake's HTML report of the finished default run
+# make check      compare the claims of a finished default run with the committed reference
 # make reference  copy a finished default run's tables to results/reference and renew the numbers in README and docs
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ CORES ?= all
 BENCHMARKS = benchmarks/results
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: all smoke test test-smoke lint benchmark report reference texts clean
+.PHONY: all smoke test test-smoke lint benchmark report check reference texts clean
 all: .venv/run
 	$(RUN) snakemake --cores $(CORES)
 
@@ -39,6 +40,9 @@ benchmark: .venv/peers
 
 report: .venv/run
 	$(RUN) snakemake --cores 1 --report report.html
+
+check: .venv/run
+	@$(RUN) python src/check_reference.py --claims results/claims.csv --reference results/reference/claims.csv
 
 reference: .venv/run
 	@$(RUN) snakemake -n --cores 1 2>&1 | grep -q "Nothing to be done" \

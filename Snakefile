@@ -5,10 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from _plan import outcome, plan
 from _workflow import (
     as_json,
     corpus_source,
     drift_grid,
+    methods,
     middle,
     options,
     ordered,
@@ -177,6 +179,10 @@ FIGURES = {
     "branching": ("Paper B", ["children", "children_curvature"]),
     "averages": ("Paper B", ["averages"]),
 }
+SECTIONS = {  # of the report, with their figures
+    section: [f"{FIG}/{name}.svg" for name, (category, _) in FIGURES.items() if category == section]
+    for section in ["Paper A", "Paper B", "Text and models"]
+}
 CATEGORY = {table: category for category, tables in FIGURES.values() for table in tables}
 CATEGORY |= {"minimisers": "Paper A", "points": "Paper A", "minima": "Paper B"}
 POINT = (  # the options of every stage at a point
@@ -220,12 +226,25 @@ localrules:
     all,
 
 
+onstart:
+    # Only the configuration of the reference run has known costs.
+    known = Path(workflow.basedir) / "results/reference/costs.csv" if OUT == "results" else None
+    print(plan([job.rule.name for job in workflow.dag.needrun_jobs()], workflow.cores, known))
+
+
+onsuccess:
+    if Path(f"{OUT}/report.html").exists():
+        print(outcome(Path(f"{OUT}/claims.csv"), Path(f"{OUT}/report.html")))
+
+
 rule all:
     """Every table and figure of the configured run."""
     default_target: True
     input:
         expand("{out}/{table}.csv", out=OUT, table=[*TABLES, *OWN_RULE]),
         expand("{fig}/{name}.{ext}", fig=FIG, name=FIGURES, ext=["pdf", "svg", "png"]),
+        f"{OUT}/report.html",
+        expand(f"{OUT}/tables/{{name}}.{{ext}}", name=["claims", "table3"], ext=["csv", "tex"]),
 
 
 # ---------------------------------------------------------------- text and tokens
@@ -1207,3 +1226,52 @@ rule plot_figure:
     shell:
         "python src/plot_{wildcards.figure}.py --tables {input.tables:q} --out {output.pdf:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule write_latex:
+    """The tables of the paper in LaTeX and CSV."""
+    input:
+        code=sources("write_latex"),
+        claims=rules.judge_claims.output.claims,
+        timing=f"{OUT}/timing.csv",
+        accuracy=f"{OUT}/accuracy.csv",
+    output:
+        expand(f"{OUT}/tables/{{name}}.{{ext}}", name=["claims", "table3"], ext=["csv", "tex"]),
+    log:
+        f"{OUT}/logs/write_latex/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/write_latex/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        folder=f"{OUT}/tables",
+    shell:
+        "python src/write_latex.py --claims {input.claims:q} --timing {input.timing:q}"
+        " --accuracy {input.accuracy:q} --out {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule write_report:
+    """One HTML page: headlines, claims, figures, methods, limits, cost, provenance."""
+    input:
+        code=sources("write_report"),
+        template="src/valleyscope/templates/report.html.j2",
+        claims=rules.judge_claims.output.claims,
+        tables=expand(f"{OUT}/{{table}}.csv", table=[*TABLES, *OWN_RULE]),
+        figures=expand(f"{FIG}/{{name}}.svg", name=FIGURES),
+        captions=expand(f"{FIG}/{{name}}.txt", name=FIGURES),
+    output:
+        f"{OUT}/report.html",
+    log:
+        f"{OUT}/logs/write_report/all.log",
+    benchmark:
+        f"{OUT}/benchmarks/write_report/all.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        figures=as_json(SECTIONS),
+        benchmarks=f"{OUT}/benchmarks",
+        settings=as_json(methods(config)),
+    shell:
+        "python src/write_report.py --claims {input.claims:q} --tables {input.tables:q}"
+        " --figures {params.figures:q} --benchmarks {params.benchmarks:q} --settings {params.settings:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"

@@ -6,6 +6,8 @@ import shlex
 from functools import cache
 from pathlib import Path
 
+from valleyscope.configuration import parameter_count
+
 SRC = Path(__file__).parent
 
 
@@ -25,6 +27,28 @@ def options(settings: dict) -> str:
     for key, value in sorted(settings.items()):
         words += [f"--{key.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)
+
+
+def methods(config: dict) -> dict[str, str]:
+    """Lines of the report's methods, read off the configuration."""
+    a, b = config["landscape"], config["connectivity"]
+
+    def size(model: dict) -> str:
+        vocabulary = config["data"]["vocab_size"]
+        known = {"vocabulary": vocabulary, **model}
+        words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in known.items())
+        return f"{words}; N = {parameter_count(model, vocabulary):,}"
+
+    return {
+        "Paper A, model": size(a["model"]),
+        "Paper A, repeats": f"{len(a['seeds'])} seeds of weights and data order",
+        "Paper A, k": ", ".join(map(str, a["trajectory"]["k"])),
+        "Paper A, D and σ": f"{a['dims']}, {a['sigmas']}",
+        "Paper B, model": size(b["model"]),
+        "Paper B, repeats": f"{len(b['pairs'])} pairs of minima, {len(b['branching']['parents'])} parents",
+        "Paper B, data": f"{b['sequences']} training sequences of {b['model']['context']} tokens",
+        "Paper B, path that SGD runs on": b["looked_at"].replace("_", ", "),
+    }
 
 
 def drift_grid(drift: dict) -> list[dict]:

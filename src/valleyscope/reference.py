@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.artifacts import read_table
+from valleyscope.latex import ESTIMATORS
 from valleyscope.plotting.cost_table import table3
 from valleyscope.plotting.engine import product_costs, solver_costs
+from valleyscope.report import claimed, measured
 
 # Figures of the run, and of the benchmark of the curvature engine.
 FIGURES = (
@@ -129,15 +131,12 @@ def costs_block(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-SIDES = {"below": "≤ {:g}", "above": "> {:g}", "within": "± {:g}"}  # of the threshold, if the claim holds
-
-
 def claims_block(claims: pd.DataFrame) -> str:
     """The short table of claims: what was claimed, what was measured, the verdict, the figure behind it."""
     lines = ["| | claim | measured | claimed | verdict |", "|---|---|---|---|---|"]
     for row in claims.itertuples():
         linked = f"[**{row.verdict}**](figures/{row.figure}.png)"
-        lines.append(_line([row.id, row.statement, _measured(row), _claimed(row), linked]))
+        lines.append(_line([row.id, row.statement, measured(row), claimed(row), linked]))
     return "\n".join(lines)
 
 
@@ -149,7 +148,7 @@ def ledger_block(claims: pd.DataFrame) -> str:
         parts.append(
             f"## {row.id}: {row.statement}\n\n"
             f"**{row.verdict}** ({row.source}).\n\n"
-            f"- Measured: {row.metric}: {_measured(row)}; claimed: {_claimed(row)}.\n"
+            f"- Measured: {row.metric}: {measured(row)}; claimed: {claimed(row)}.\n"
             f"- Control: {row.control}.\n"
             f"- Scale: {row.scale}.\n"
             f"- Behind it: [{row.figure}](../figures/{row.figure}.png), {tables}."
@@ -168,26 +167,8 @@ def verdicts_block(claims: pd.DataFrame) -> str:
     return "\n".join(sentences)
 
 
-def _measured(row) -> str:
-    if pd.isna(row.value):
-        return "no interval"
-    return f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
-
-
-def _claimed(row) -> str:
-    return SIDES[row.side].format(row.threshold)
-
-
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-ESTIMATORS = {
-    "direct": "direct Monte Carlo, batched",
-    "direct_unbatched": "direct Monte Carlo, one point at a time",
-    "quadratic": "quadratic Monte Carlo",
-    "gaussian_moment": "closed form",
-}
 
 
 def table3_block(timing: pd.DataFrame, accuracy: pd.DataFrame) -> str:

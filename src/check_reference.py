@@ -1,0 +1,33 @@
+"""Compare fresh claims with the committed reference, claim by claim; fails if one moved.
+
+Example:
+    python src/check_reference.py --claims results/claims.csv --reference results/reference/claims.csv
+"""
+
+import sys
+from pathlib import Path
+
+import _stage
+from valleyscope.artifacts import read_table
+from valleyscope.comparison import compare_claims
+
+COLUMNS = ["id", "value", "low", "high", "verdict"]
+
+
+def main(args):
+    table = compare_claims(read_table(args.claims, COLUMNS), read_table(args.reference, COLUMNS))
+    for row in table.itertuples():
+        print(f"{'ok   ' if row.agrees else 'MOVED'} {row.id:4s} {row.verdict}: {row.why}")
+    moved = table.loc[~table["agrees"], "id"]
+    print(f"{len(table) - len(moved)} of {len(table)} claims agree with the reference.")
+    if len(moved):
+        sys.exit(
+            f"check_reference: error: {', '.join(moved)} moved beyond the tolerance; see the lines above"
+        )
+
+
+if __name__ == "__main__":
+    parser = _stage.parser(__doc__)
+    parser.add_argument("--claims", type=Path, required=True, help="claims.csv of the fresh run")
+    parser.add_argument("--reference", type=Path, required=True, help="claims.csv of the reference")
+    _stage.run(main, parser)

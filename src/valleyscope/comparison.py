@@ -1,0 +1,52 @@
+"""Fresh claims against the reference: what moved by more than the repeats allow."""
+
+import numpy as np
+import pandas as pd
+
+TIMED = ("A7", "A7x")  # ratios of seconds: another machine, another value
+FACTOR = 3.0  # by which they may differ
+
+
+def compare_claims(fresh: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """A row a claim of either table: id, verdicts and values of both, shift, agrees, why.
+
+    `shift` is the difference of the values over the quadratic sum of both intervals' half-widths. A claim
+    agrees if its verdict is the same and the shift at most 1; where the interval has no width, if the values
+    are equal to 1e-6; a timed claim if its value is within a factor of 3, whatever its verdict. What is
+    missing on one side does not agree.
+    """
+    both = fresh.merge(reference, on="id", how="outer", suffixes=("", "_reference"), sort=False)
+    return pd.DataFrame([_compared(row) for row in both.itertuples()])
+
+
+def _compared(row) -> dict:
+    result = {
+        "id": row.id,
+        "verdict": row.verdict,
+        "verdict_reference": row.verdict_reference,
+        "value": row.value,
+        "value_reference": row.value_reference,
+        "shift": np.nan,
+        "agrees": False,
+    }
+    if pd.isna(row.verdict) or pd.isna(row.verdict_reference):
+        return result | {"why": "missing " + ("here" if pd.isna(row.verdict) else "in the reference")}
+    if row.id in TIMED:
+        ratio = row.value / row.value_reference
+        agrees = 1 / FACTOR <= ratio <= FACTOR
+        return result | {"agrees": agrees, "why": f"timed, {ratio:.2g} times the reference"}
+    if row.verdict != row.verdict_reference:
+        return result | {"why": f"{row.verdict_reference} before, now {row.verdict}"}
+    if pd.isna(row.value) or pd.isna(row.value_reference):
+        agrees = pd.isna(row.value) and pd.isna(row.value_reference)
+        return result | {"agrees": agrees, "why": "no interval" if agrees else "an interval on one side only"}
+    return result | _shifted(row)
+
+
+def _shifted(row) -> dict:
+    difference = row.value - row.value_reference
+    width = np.hypot(row.high - row.low, row.high_reference - row.low_reference) / 2
+    if np.isclose(row.value, row.value_reference, rtol=1e-6, atol=0):
+        return {"shift": 0.0, "agrees": True, "why": "the same value"}
+    shift = abs(difference) / width if width else np.inf
+    return {"shift": shift, "agrees": shift <= 1, "why": f"moved by {shift:.2g} of the intervals"}
