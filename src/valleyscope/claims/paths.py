@@ -129,22 +129,22 @@ def _b3(t: Tables, limits: dict):
     return cells, f"middle over ends, both relaxed alike; {'; '.join(notes)}"
 
 
-def _low_in_loss(t: Tables, limits: dict, kind: str, variant: str = "adamw") -> bool:
-    highest = barrier(_of(t["path_losses"], kind, variant))
-    return bool(log_interval(highest)[0] <= limits["low_loss"])
+def _comparable(t: Tables, limits: dict, kind: str) -> bool:
+    """Whether paths of a finder between AdamW's minima are about as low in loss as their ends."""
+    return bool(log_interval(barrier(_of(t["path_losses"], kind)))[0] <= limits["comparable"])
 
 
 def _loss_matched(t: Tables, limits: dict) -> str | None:
     """Why curvature inside and at the ends cannot be compared, if so."""
-    if _low_in_loss(t, limits, "autoneb"):
+    if _comparable(t, limits, "autoneb"):
         return None
     highest = text(barrier(_of(t["path_losses"], "autoneb")), log=True)
     return f"the path is not low in loss: its highest is {highest} times the higher end's"
 
 
 def _found_kinds(t: Tables, limits: dict) -> list[str]:
-    """Path finders between AdamW's minima whose paths are low in loss."""
-    return [k for k in KINDS if len(_of(t["path_losses"], k)) and _low_in_loss(t, limits, k)]
+    """Path finders whose paths can be compared with their ends."""
+    return [k for k in KINDS if len(_of(t["path_losses"], k)) and _comparable(t, limits, k)]
 
 
 def _b3x(t: Tables, limits: dict):
@@ -166,7 +166,9 @@ def _b3x(t: Tables, limits: dict):
 
 def _two_finders(t: Tables, limits: dict) -> str | None:
     kinds = _found_kinds(t, limits)
-    return None if len(kinds) > 1 else f"{len(kinds)} path finder of {len(KINDS)} reached a low loss"
+    return (
+        None if len(kinds) > 1 else f"{len(kinds)} path finder of {len(KINDS)} came near the loss of the ends"
+    )
 
 
 # ---------------------------------------------------------------- B4, B6, B9: SGD beside the path
