@@ -51,7 +51,7 @@ reference: .venv/run
 	$(MAKE) texts
 
 texts: .venv/run
-	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md
+	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md
 
 clean:
 	rm -rf .venv

@@ -136,6 +136,13 @@ def test_a_changed_value_reruns_what_depends_on_it_and_nothing_else(checkout):
     assert planned(folder=checkout) == expected
 
 
+def test_a_changed_threshold_reruns_claims_and_report_only(checkout):
+    smoke = yaml.safe_load((checkout / "configs/smoke.yaml").read_text())
+    smoke["claims"] = {"rise": 1.5}
+    (checkout / "configs/smoke.yaml").write_text(yaml.safe_dump(smoke))
+    assert planned(folder=checkout) == {"judge_claims": 1, "write_latex": 1, "write_report": 1, "all": 1}
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda p: p.stem)
 def test_tables_are_finite_documented_and_have_provenance(path):
     table = pd.read_csv(path)

@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 import yaml
@@ -121,6 +123,16 @@ def test_citation_names_version_and_both_papers():
     assert {"title", "message", "authors", "version", "license"} <= set(citation)
     identifiers = [r["identifiers"][0]["value"] for r in citation["references"]]
     assert identifiers == ["arXiv:2604.14870", "arXiv:2512.06297"]
+
+
+def test_citation_is_valid_by_the_formats_own_schema():
+    files = [f for f in distribution("cffconvert").files if f.match("schemas/1.2.0/schema.json")]
+    schema = json.loads(files[0].locate().read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    citation = json.loads(json.dumps(citation, default=str))  # dates as text
+    jsonschema.Draft7Validator(schema).validate(citation)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schema).validate(citation | {"version": [1]})
 
 
 def test_a_checkpoint_of_another_size_is_refused_in_one_line(tmp_path):
