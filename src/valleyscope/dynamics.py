@@ -30,7 +30,8 @@ class SgdSettings:
     momentum: float = 0.0  # of "sgd" and "nesterov"; Adam keeps (0.9, 0.999)
     optimiser: str = "sgd"
     weight_decay: float = 0.0  # λ of λ‖w‖²/2; decoupled in Adam
-    noise_only: bool = False  # the difference of two minibatch gradients over √2: no force, the same noise
+    noise_only: bool = False  # no force, the path's noise: the difference of two minibatch gradients over √2,
+    # both where the period began; further out, with nothing to bring it back, noise would feed on itself
     projected: bool = True
 
     def __post_init__(self):
@@ -95,7 +96,11 @@ def sgd_steps(
     gradients = stochastic_gradients(model, loss_fn, data, settings)
     optimiser = settings.build(weights)
     for step in range(1, settings.steps + 1):
-        weights.grad, losses = gradients(weights.detach(), generator)
+        if not settings.noise_only:
+            at = weights.detach()
+        elif (step - 1) % settings.period == 0:
+            at = weights.detach().clone()
+        weights.grad, losses = gradients(at, generator)
         if not torch.isfinite(losses).all():
             raise FloatingPointError(
                 f"SGD diverged at step {step}: learning rate {settings.learning_rate} is too large "

@@ -166,6 +166,22 @@ def test_without_a_force_nothing_slides_down_the_valley():
         assert (end["distance"] ** 2).mean() == pytest.approx(spread, rel=5 * (2 / 500) ** 0.5)
 
 
+def test_noise_without_a_force_does_not_feed_on_itself():
+    """Noise that grows away from the path: without a force nothing would hold it, so it stays the path's."""
+
+    def growing(model, batch):
+        x = model.w[0]
+        return batch[:, 0] * (x + 50 * x**2) + 0 * model.w[1]
+
+    data = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    starts = torch.full((500,), 0.5, dtype=torch.float64)
+    settings = SgdSettings(learning_rate=0.01, batch=4, steps=30, period=15, noise_only=True)
+    table = projected_sgd(Point(), growing, data, along_y(), starts, settings, seed=2)
+    for step in (15, 30):  # a random walk of 15 steps each time, as the projection brings it back
+        spread = (table.query(f"step == {step}")["distance"] ** 2).mean()
+        assert spread == pytest.approx(15 * 0.01**2 / 4, rel=5 * (2 / 500) ** 0.5)
+
+
 def test_same_seed_same_trajectories(rng):
     data = torch.randn(8, 1, generator=rng, dtype=torch.float64)
     settings = SgdSettings(learning_rate=0.1, momentum=0.5, batch=2, steps=20, period=5)
