@@ -1260,7 +1260,12 @@ rule write_report:
         figures=expand(f"{FIG}/{{name}}.svg", name=FIGURES),
         captions=expand(f"{FIG}/{{name}}.txt", name=FIGURES),
     output:
-        f"{OUT}/report.html",
+        report(
+            f"{OUT}/report.html",
+            caption="captions/table.rst",
+            category="Claims",
+            labels={"what": "report", "kind": "page"},
+        ),
     log:
         f"{OUT}/logs/write_report/all.log",
     benchmark:
