@@ -1262,7 +1262,7 @@ rule write_report:
     output:
         report(
             f"{OUT}/report.html",
-            caption="captions/table.rst",
+            caption="captions/page.rst",
             category="Claims",
             labels={"what": "report", "kind": "page"},
         ),

@@ -12,6 +12,17 @@ from valleyscope.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAPERS = {"A": "Paper A", "B": "Paper B", "C": "Both papers"}
+HEADLINES = (  # figures whose findings open the page
+    "decay",
+    "ratio",
+    "cost",
+    "valley",
+    "path_profile",
+    "projected_sgd",
+    "path_drift",
+    "branching",
+    "path_criteria",
+)
 SIDES = {"below": "≤ {:g}", "above": "> {:g}", "within": "± {:g}"}  # of the threshold, if the claim holds
 
 
@@ -97,6 +108,7 @@ def render(
     return environment.get_template("report.html.j2").render(
         claims=list(claims.itertuples()),
         counts=verdict_counts(claims),
+        headlines=[figure for name in HEADLINES for figure in figures if figure.name == name],
         untested=list(claims[claims["verdict"] == "not testable here"].itertuples()),
         papers=PAPERS,
         sections=list(dict.fromkeys(figure.section for figure in figures)),

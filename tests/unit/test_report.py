@@ -58,6 +58,7 @@ def test_the_page_holds_claims_figures_costs_and_provenance():
     assert "&lt;b&gt;claim A0&lt;/b&gt;" in text  # text is never markup
     assert "<b>claim" not in text
     assert 'alt="decay: It falls."' in text
+    assert '<li>It falls. (<a href="#figure-decay">decay</a>)</li>' in text
 
 
 def test_every_link_leads_into_the_page_and_nothing_comes_from_outside():

@@ -119,10 +119,19 @@ def _caption(
     shown = curvature[curvature["variant"] == "adamw"]
     left_out = not_drawn(pd.concat([shown["trace"], shown["lambda_max"], main["fisher"]]))
     return (
-        f"Middle of the path ({MIDDLE[0]:g} to {MIDDLE[1]:g}) over its ends. {found} Highest training loss over that of the higher end: {_by_variant(barriers(losses))}; kinds whose mean "
+        f"{_finding(ratios)} {found} Highest training loss over that of the higher end: {_by_variant(barriers(losses))}; kinds whose mean "
         f"exceeds {LOW_LOSS:g} are high in loss (open markers). {_autoneb(losses, main)} Length over the distance of the ends: "
         f"{_by_variant(_lengths(paths), 2)}. Curves: between minima of AdamW; thin lines: single pairs of AutoNEB. "
         f"{left_out}{CUT * cut}{intervals_over_pairs(main)} Scale is not separated here."
+    )
+
+
+def _finding(ratios: dict) -> str:
+    """What the middle of AutoNEB's paths between minima of AdamW is like."""
+    by = ratios["adamw", "autoneb"]
+    parts = " and ".join(f"{word} is {against_ends(by[name], 2)}" for name, word in IN_WORDS.items())
+    return (
+        f"In the middle ({MIDDLE[0]:g} to {MIDDLE[1]:g}) of AutoNEB's paths between minima of AdamW {parts}."
     )
 
 
