@@ -77,6 +77,10 @@ class _Place:
         sides = [self.full_gradient(self.start + sign * x).double() - here for sign in (1, -1)]
         return torch.dot(self.tangent.double(), sides[0] + sides[1]).item()
 
+    def bends(self, rows: Tensor, scale: float) -> float:
+        """Sum of `bend` over rows (r, N), each shortened by `scale` to the size of an excursion of SGD."""
+        return sum(self.bend(scale * row) for row in rows) / scale**2
+
 
 def drift(
     model: nn.Module,
@@ -116,15 +120,14 @@ def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, 
     weights = place.start.repeat(s.replicas, 1)
     descent = place.start.clone()
     control = torch.zeros(2, s.replicas, dtype=torch.float64)  # along the tangent, along its radial part
-    combined = torch.zeros_like(weights[: s.followed])  # Σ_n ±x_n
+    excursions = []  # x_n of the followed replicas
     for n in range(s.steps):
         chosen = torch.randint(len(place.data), (s.replicas, s.batch), generator=stream)
         control -= rate * along[:, chosen].mean(2)
         weights = weights - rate * place.gradients(weights, place.data[chosen])[0]
         descent = descent - rate * (place.gradient if n == 0 else place.full_gradient(descent))
         if n + 1 < s.steps:
-            signs = 2.0 * torch.randint(0, 2, (s.followed, 1), generator=stream) - 1
-            combined += signs.to(combined) * (weights[: s.followed] - descent)
+            excursions.append(weights[: s.followed] - descent)
     if not torch.isfinite(weights).all():
         raise FloatingPointError(
             f"SGD diverged within {s.steps} steps: learning rate {rate} exceeds about 2/λ_max; lower it"
@@ -132,9 +135,11 @@ def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, 
     moved = (directions @ (weights - place.start).double().T).cpu()
     straight = (directions @ (descent - place.start).double()).cpu()
     reduced, radial = (Estimate.of(row) for row in moved - control)
-    # Random signs make the cross terms vanish in the mean; the scale brings x back to the size of one x_n.
-    scale = max(1, s.steps - 1) ** -0.5
-    sums = Estimate.of([-rate / 2 * place.bend(scale * x) / scale**2 for x in combined])
+    sums = []
+    for x in torch.stack(excursions, 1) if excursions else []:  # (m − 1, N)
+        signs = 2.0 * torch.randint(0, 2, (len(x),), generator=stream) - 1
+        sums.append(-rate / 2 * place.bends(joined(x, signs.to(x)), len(x) ** -0.5))
+    followed = Estimate.of(sums or [0.0, 0.0])
     return {
         "displacement": reduced.mean,
         "displacement_se": reduced.standard_error,
@@ -144,8 +149,8 @@ def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, 
         "radial": radial.mean - straight[1].item(),
         "radial_se": radial.standard_error,
         "excursion": (weights - descent).double().square().sum(1).mean().sqrt().item(),
-        "followed": sums.mean,
-        "followed_se": sums.standard_error,
+        "followed": followed.mean,
+        "followed_se": followed.standard_error,
     }
 
 
@@ -169,8 +174,7 @@ def predicted_drift(
     u ~ N(0, Σ); leading: the first order in ηλ, −(η³/4) m (m − 1) Tr[(∂_s H) Σ] / B.
 
     Unrolled, Σ_n C_n = (η²/B) Σ_{j=0}^{m−2} (m − 1 − j) A^j Σ A^j with A = I − ηH. All A^j u lie in the
-    Krylov space of u, so that m − 1 products serve every setting; random signs join the terms into one
-    vector.
+    Krylov space of u, so that m − 1 products serve every setting; two vectors stand for all terms (`joined`).
     """
     rows = []
     longest = max(s.steps for s in settings)
@@ -186,13 +190,13 @@ def predicted_drift(
                 draw = torch.from_numpy(rng.standard_normal(len(data))).to(centred)
                 u = draw @ centred / len(data) ** 0.5  # E uuᵀ = Σ
                 basis, projected = krylov(operator, u, longest - 1)
-                firsts.append(place.bend(u * (size := 1e-2 / u.norm().item())) / size**2)
+                firsts.append(place.bends(u[None], 1e-2 / u.norm().item()))
                 for s in settings:
-                    signs = 2.0 * rng.integers(0, 2, s.steps - 1) - 1
-                    x = basis @ _joined(projected, s, signs).to(basis) * u.norm()
+                    signs = torch.from_numpy(2.0 * rng.integers(0, 2, s.steps - 1) - 1)
+                    x = joined(_weighted_powers(projected, s), signs).to(basis) @ basis.T * u.norm()
                     # To the size of one x_n at the smallest batch.
                     scale = s.learning_rate * (min(batches) * (s.steps - 1)) ** -0.5
-                    sums[s].append(-(s.learning_rate**3) / 2 * place.bend(scale * x) / scale**2)
+                    sums[s].append(-(s.learning_rate**3) / 2 * place.bends(x, scale))
         trace = Estimate.of(firsts)
         for s in settings:
             estimate = Estimate.of(sums[s])
@@ -239,12 +243,24 @@ def krylov(operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     return torch.stack(columns, 1).to(start), torch.triu(T) + torch.triu(T, 1).T
 
 
-def _joined(projected: Tensor, s: Setting, signs: np.ndarray) -> Tensor:
-    """Σ_j ±√(m − 1 − j) (I − ηT)^j e_1, (k,): with any quadratic form, the sum over j in the mean."""
+def _weighted_powers(projected: Tensor, s: Setting) -> Tensor:
+    """Rows √(m − 1 − j) (I − ηT)^j e_1 for j = 0 … m − 2: (m − 1, k)."""
     y = torch.zeros(len(projected), dtype=torch.float64)
     y[0] = 1.0
-    total = torch.zeros_like(y)
-    for j, sign in enumerate(signs):
-        total += sign * (s.steps - 1 - j) ** 0.5 * y
+    rows = []
+    for j in range(s.steps - 1):
+        rows.append((s.steps - 1 - j) ** 0.5 * y)
         y = y - s.learning_rate * projected @ y
-    return total
+    return torch.stack(rows)
+
+
+def joined(rows: Tensor, signs: Tensor) -> Tensor:
+    """Two vectors whose quadratic forms add up, in the mean over signs, to the sum over `rows` (r, N).
+
+    The leading right singular vector times its singular value, and all others joined by random `signs` (r,).
+    Excursions of neighbouring steps are nearly parallel: joined by signs alone, their cross terms would make
+    the sum go as χ² of one degree of freedom, whose typical value lies far below its mean.
+    """
+    _, sizes, directions = torch.linalg.svd(rows, full_matrices=False)
+    parts = sizes[:, None] * directions
+    return torch.stack([parts[0], signs[1 : len(parts)] @ parts[1:]])

@@ -128,7 +128,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _power(x: pd.Series, velocity: pd.Series, error: pd.Series) -> tuple[float, float]:
-    if not (velocity > 0).all():
+    if len(x) < 2 or not (velocity > 0).all():
         return float("nan"), float("nan")
     weights = (velocity / error).to_numpy()
     centred = x - np.average(x, weights=weights**2)

@@ -225,9 +225,10 @@ def test_replicas_that_climb_are_counted_where_the_path_rises_outward():
     table = verdicts(highest=1.0, loss_end=0.05)
     assert table["verdict"]["B4"] == REPRODUCED
     assert "share 1 [1, 1]" in table["control"]["B4"]
+    assert "of 9 cells" in table["scale"]["B4"]  # that of the starts from which it rises among them
     falling = verdicts(highest=1.1)
     assert "share 0 [0, 0]" in falling["control"]["B4"]
-    assert "uphill" not in falling["scale"]["B4"]
+    assert "of 8 cells" in falling["scale"]["B4"]
 
 
 def test_scale_is_taken_out_of_the_rise():
