@@ -177,6 +177,7 @@ def test_tables_in_which_every_claim_holds():
     [
         ("B1", {"coefficient": 1.0}, NOT),
         ("B1", {"coefficient": 0.25}, NOT),
+        ("B1", {"coefficient": 0.58}, NOT),  # 16 % off
         ("B2", {"highest": 2.0}, NOT),
         ("B3", {"rise": 0.5}, NOT),
         ("B3", {"rise": 1.0}, NOT),

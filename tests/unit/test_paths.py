@@ -118,7 +118,7 @@ def test_a_spline_keeps_the_pivots_and_follows_a_smooth_curve(rng):
     coarse = Path(circle(torch.linspace(0, 3, 9, dtype=torch.float64)))
     fine = coarse.splined(4)
     assert len(fine.pivots) == 4 * 8 + 1
-    torch.testing.assert_close(fine.pivots[::4], coarse.pivots)
+    assert torch.equal(fine.pivots[::4], coarse.pivots)
     assert (fine.pivots.norm(dim=1) - 1).abs().max() < 2e-3  # of the chords' middles: 1.8e-2
     assert fine.length == pytest.approx(3, rel=1e-3)
     assert coarse.splined(1) is coarse
@@ -132,5 +132,6 @@ def test_middles_of_segments_are_those_nearest_to_even_spacing():
     assert path.segment_middles(2) == pytest.approx([0.15, 0.8])
     with pytest.raises(InputError, match="4 segments has not 4 middles"):
         path.segment_middles(4)
-    even = Path(torch.linspace(0, 1, 9, dtype=torch.float64)[:, None])
-    assert even.segment_middles(8) == pytest.approx([(i + 0.5) / 8 for i in range(8)])
+    even = Path(torch.linspace(0, 1, 82, dtype=torch.float64)[:, None])  # 81 segments
+    assert even.segment_middles(9) == pytest.approx([(i + 0.5) / 9 for i in range(9)])
+    assert even.segment_middles(81) == pytest.approx([(i + 0.5) / 81 for i in range(81)])

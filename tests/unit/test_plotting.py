@@ -97,3 +97,18 @@ def test_the_engine_is_compared_with_each_library_under_both_allocators():
     assert "Hutchinson beside 16 eigenpairs 0.5; of Tr H², beside the eigenpairs, 0.5 (2 repeats)" in caption
     costs = engine.product_costs(tables[0]).set_index("library")
     assert costs.loc["curvlinops", "returned"] == pytest.approx(7.5)
+
+
+def test_a_caption_is_printed_below_the_axes_and_described_in_the_svg(tmp_path):
+    figure, axes = style.new_figure(3, columns=2)
+    for panel in axes:
+        panel.set(xlabel="x", ylabel="y", title="title")
+    caption = "A finding, told at length. " * 30
+    style.save_figure(figure, caption, tmp_path / "f.pdf")
+    printed = figure.texts[-1].get_window_extent()
+    for panel in axes:
+        assert panel.get_tightbbox().y0 >= printed.y1
+    svg = (tmp_path / "f.svg").read_text()
+    assert caption.strip() in svg
+    assert len(svg) < 40_000  # no glyph of the caption
+    assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png", ".txt"}

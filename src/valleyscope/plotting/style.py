@@ -59,6 +59,8 @@ def save_figure(figure: Figure, caption: str, stem: Path, formats=FORMATS) -> No
         with write_atomically(stem.with_suffix(".svg")) as temporary:
             figure.savefig(temporary, metadata={"Date": None, "Title": stem.name, "Description": caption})
         figure.set_layout_engine("constrained")
+        for axes in figure.axes:
+            axes.set_in_layout(True)  # from which a set position takes it
     _print_caption(figure, caption)
     _freeze_layout(figure)
     if ".pdf" in formats:
