@@ -47,7 +47,6 @@ def methods(config: dict) -> dict[str, str]:
         "Paper B, model": size(b["model"]),
         "Paper B, repeats": f"{len(b['pairs'])} pairs of minima, {len(b['branching']['parents'])} parents",
         "Paper B, data": f"{b['sequences']} training sequences of {b['model']['context']} tokens",
-        "Paper B, path that SGD runs on": b["looked_at"].replace("_", ", "),
     }
 
 

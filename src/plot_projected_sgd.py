@@ -11,7 +11,7 @@ if __name__ == "__main__":
     _plot.run(
         draw,
         [
-            ["pair", "run", "replica", "start", "step", "t_eff", "position"],
+            ["pair", "run", "replica", "start", "step", "t_eff", "position", "loss"],
             ["variant", "kind", "pair", "position", "train_loss"],
         ],
         __doc__,

@@ -41,7 +41,10 @@ def line_barriers(children: pd.DataFrame, children_curvature: pd.DataFrame) -> p
 
 
 def _error(rows: pd.DataFrame) -> float:
-    """Standard error of the highest Tr H minus the mean of the ends, the values independent."""
+    """Standard error of the highest Tr H minus the mean of the ends, as if they were independent.
+
+    All positions share their random vectors, so the true one is likely smaller.
+    """
     rows = rows.sort_values("position")
     weights = np.zeros(len(rows))
     weights[rows["trace"].to_numpy().argmax()] = 1
@@ -72,6 +75,20 @@ def _stays_below(branch: pd.Series, relative: pd.Series, tolerance: float) -> fl
     below = (relative < tolerance).to_numpy()  # False for NaN
     later = np.logical_and.accumulate(below[::-1])[::-1]
     return float(branch.to_numpy()[later.argmax()]) if later.any() else np.nan
+
+
+def bulges(children: pd.DataFrame) -> pd.DataFrame:
+    """Highest ratio of the loss on each line to the chord between its ends: parent, line, branch, ratio.
+
+    At most 1 where the loss is convex along the line.
+    """
+
+    def ratio(values: pd.DataFrame) -> float:
+        loss, t = values["train_loss"].to_numpy(), values["position"].to_numpy()
+        return float((loss / (loss[0] + (loss[-1] - loss[0]) * t)).max())
+
+    groups = children.sort_values("position").groupby(["parent", "line", "branch"])
+    return groups[["position", "train_loss"]].apply(ratio).rename("ratio").reset_index()
 
 
 def rises(children: pd.DataFrame) -> pd.DataFrame:

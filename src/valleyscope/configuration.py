@@ -208,10 +208,11 @@ def _check_connectivity(section: dict) -> None:
         if len(descent[key]) != len(descent["steps"]):
             allowed = f"it needs one entry a cycle, {len(descent['steps'])} as steps has"
             refuse(f"connectivity.descent.{key}", descent[key], allowed)
-    variant, kind = section["looked_at"].split("_")
-    if kind not in section["kinds"][variant]:
-        allowed = f"{kind} must be among connectivity.kinds.{variant} = {section['kinds'][variant]}"
-        refuse("connectivity.looked_at", section["looked_at"], allowed)
+    for variant, kinds in section["kinds"].items():
+        if "autoneb" not in kinds:
+            refuse(
+                f"connectivity.kinds.{variant}", kinds, "autoneb must be among them: claims are read off it"
+            )
     settings = {f"dynamics.runs.{name}.sgd": run["sgd"] for name, run in section["dynamics"]["runs"].items()}
     for key, sgd in {**settings, "averages.sgd": section["averages"]["sgd"]}.items():
         if sgd["steps"] % sgd["period"]:

@@ -5,42 +5,37 @@ Pairs of minima are the independent repeats, so every number here is one of a pa
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 
 from valleyscope.errors import InputError
 
 SETTING = ["learning_rate", "batch", "steps"]
 INSIDE = (0.2, 0.8)  # positions that count for an outward velocity
-STEEPEST = 1.5  # radians: slopes up to tan(1.5) = 14 are searched
 
 
-def deming_slope(x, x_error, y, y_error) -> tuple[float, float, float]:
+def moment_slope(x, x_error, y, y_error) -> tuple[float, float, float]:
     """Slope b of y = b x with errors in both, its standard error, and χ² per degree of freedom.
 
-    Minimises χ²(b) = Σ (y − b x)² / (σ_y² + b² σ_x²) over the angle of the line, a straight line through the
-    origin (York 1966 without intercept); the standard error is where χ² has risen by 1, from its curvature
-    (NaN where χ² has no minimum).
+    The method of moments (Fuller 1987, section 1.2, through the origin): with weights w = 1/σ_y²,
+
+        b = Σ w x y / Σ w (x² − σ_x²)
+
+    so that errors in x do not pull the slope down; NaN where the sum below is not above 0. The standard error
+    is the sandwich's. χ² = Σ (y − b x)² / (σ_y² + b² σ_x²). x is not weighted by its own errors: those of a
+    few skewed draws go with their mean, and would give most weight to the values drawn too low.
     x, its errors, y and its errors are (M,), M ≥ 2.
     """
     x, x_error, y, y_error = (np.asarray(v, np.float64) for v in (x, x_error, y, y_error))
     if len(x) < 2:
         raise InputError("a slope needs at least 2 points")
-
-    def chi2(angle: float) -> float:
-        b = np.tan(angle)
-        return float(((y - b * x) ** 2 / (y_error**2 + b**2 * x_error**2)).sum())
-
-    grid = np.linspace(-STEEPEST, STEEPEST, 301)
-    best = grid[np.argmin([chi2(a) for a in grid])]
-    width = grid[1] - grid[0]
-    angle = minimize_scalar(
-        chi2, bounds=(best - width, best + width), method="bounded", options={"xatol": 1e-10}
-    ).x
-    step = 1e-4
-    bend = (chi2(angle + step) - 2 * chi2(angle) + chi2(angle - step)) / step**2
-    slope = np.tan(angle)
-    error = np.sqrt(2 / bend) * (1 + slope**2) if bend > 0 else np.nan
-    return float(slope), float(error), chi2(angle) / (len(x) - 1)
+    weights, signal = 1 / y_error**2, x**2 - x_error**2
+    power = (weights * signal).sum()
+    if not power > 0:
+        return (float("nan"),) * 3
+    slope = (weights * x * y).sum() / power
+    influence = weights * (x * y - slope * signal) / power
+    error = np.sqrt((influence**2).sum() * len(x) / (len(x) - 1))
+    chi2 = ((y - slope * x) ** 2 / (y_error**2 + slope**2 * x_error**2)).sum()
+    return float(slope), float(error), float(chi2 / (len(x) - 1))
 
 
 def slopes(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
@@ -55,7 +50,7 @@ def slopes(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (pair, *setting), t in both.groupby(["pair", *SETTING]):
         for name, column in columns.items():
-            fit = deming_slope(t[column], t[f"{column}_se"], t["entropic"], t["displacement_se"])
+            fit = moment_slope(t[column], t[f"{column}_se"], t["entropic"], t["displacement_se"])
             named = dict(zip(SETTING, setting, strict=True))
             rows.append({"pair": pair, **named, "predictor": name, **_fit(fit), "points": len(t)})
     return pd.DataFrame(rows)
@@ -102,7 +97,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
     The base is the setting that all sweeps share. `exponent` and its standard error are those of a weighted
     straight line in logarithms, empty where a velocity is not positive; `predicted` is the same of the
-    theory's velocities; `formula` that of η²(m − 1)/B on the same grid.
+    theory's velocities and `formula` that of η²(m − 1)/B, both on the same grid with the same weights.
     """
     base = base_setting(table)
     rows = []
@@ -112,6 +107,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
             t = of_pair[(of_pair[others] == base[others].tolist()).all(axis=1)].sort_values(variable)
             x = np.log(t[variable])
             law = {"batch": -x, "learning_rate": 2 * x, "steps": np.log(t["steps"] - 1)}[variable]
+            relative = (t["velocity_se"] / t["velocity"]).to_numpy()  # the same weights for all three
             exponent, error = _power(x, t["velocity"], t["velocity_se"])
             rows.append(
                 {
@@ -119,8 +115,8 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
                     "variable": variable,
                     "exponent": exponent,
                     "exponent_se": error,
-                    "predicted": _power(x, t["predicted"], t["predicted"].abs())[0],
-                    "formula": np.polyfit(x, law, 1)[0],
+                    "predicted": _power(x, t["predicted"], t["predicted"] * relative)[0],
+                    "formula": _power(x, np.exp(law), np.exp(law) * relative)[0],
                     "points": len(t),
                 }
             )

@@ -10,6 +10,8 @@ import pandas as pd
 from valleyscope.errors import InputError
 
 INSIDE = (0.2, 0.8)  # starts whose drift is judged: further out the ends stop it
+OFF_FLOOR = 3.0  # minibatch loss over the path's from which a replica has left the valley floor
+LATE = 0.1  # last share of a run, over which minibatch losses are averaged
 REACH = 0.1  # of the path: beyond, replicas from the outer starts come near the end, which stops them
 
 
@@ -56,17 +58,25 @@ def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series)
 
 
 def final_changes(table: pd.DataFrame, path_losses: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Of each replica inside, at its last step: pair, start, t_eff, outward, loss_change (of the path)."""
+    """Of each replica inside, at its last step: pair, start, t_eff, outward, loss_change, on_floor.
+
+    loss_change: of the path at its place. on_floor: its own minibatch loss, mean over the last
+    LATE of the run, is at most OFF_FLOOR times the path's.
+    """
     rows = directed(table[table["run"] == run])
     rows = rows[rows["step"] == rows["step"].max()]
     before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
-    return rows[["pair", "start", "t_eff", "outward"]].assign(loss_change=after - before)
+    late = table[(table["run"] == run) & (table["step"] > (1 - LATE) * rows["step"].max())]
+    own = late.groupby(["pair", "replica"])["loss"].mean()
+    loss = own.reindex(pd.MultiIndex.from_frame(rows[["pair", "replica"]])).to_numpy()
+    rows = rows.assign(loss_change=after - before, on_floor=loss <= OFF_FLOOR * after)
+    return rows[["pair", "start", "t_eff", "outward", "loss_change", "on_floor"]]
 
 
-def beyond_descent(final: pd.DataFrame) -> pd.DataFrame:
-    """Outward displacement of SGD minus that of descent from the same start: start, pair, excess."""
+def beyond_control(final: pd.DataFrame, control: str) -> pd.DataFrame:
+    """Outward displacement of SGD minus that of a control from the same start: start, pair, excess."""
     wide = final.pivot(index=["start", "pair"], columns="run", values="outward")
-    return (wide["momentum"] - wide["descent"]).dropna().rename("excess").reset_index()
+    return (wide["momentum"] - wide[control]).dropna().rename("excess").reset_index()
 
 
 def uphill(changes: pd.DataFrame) -> pd.Series:

@@ -108,7 +108,7 @@ def changed(key, value):
         ),
         ("connectivity.averages.sgd.steps", 31, r"connectivity\.averages\.sgd\.steps: 31 .*multiple"),
         ("connectivity.descent.learning_rates", [0.1], r"connectivity\.descent\.learning_rates: .*6"),
-        ("connectivity.looked_at", "sgd_bezier", r"connectivity\.looked_at: .*kinds\.sgd"),
+        ("connectivity.kinds.sgd", ["bezier"], r"connectivity\.kinds\.sgd: .*autoneb must be"),
         ("connectivity.drift.followed", 97, r"connectivity\.drift\.followed: 97 .*replicas = 96"),
         ("connectivity.criteria.dims", [9], r"connectivity\.criteria\.dims: 9 .*eigenpairs = 8"),
         ("connectivity.branching.parents", [1, 2], r"connectivity\.branching\.parents: .*one seed for each"),

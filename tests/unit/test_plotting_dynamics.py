@@ -190,7 +190,8 @@ CASES = {
             "descent (control) 0.0015 [0.00143, 0.00157]",
             "(null) 0 [0, 0], SGD minus descent 0.0135",
             "outward from the starts 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95 and inward from none",
-            "36 replicas with starts in [0.2, 0.8], 36 have moved outward by t_eff = 30, 36 of them uphill",
+            "36 replicas with starts in [0.2, 0.8], 36 have moved outward by t_eff = 30 and 36 are off the "
+            "valley floor",
             "a share of 1 [1, 1] of all replicas (null, by t_eff = 12: 0 [0, 0])",
             "is higher at the end than at the start (0.003 [0.00285, 0.00315] nats per token)",
             "over 3 independent pairs of minima, 2 replicas of SGD a start",
@@ -307,7 +308,7 @@ def test_motion_inward_is_not_called_outward():
     inward = SPEED | {"momentum": -1e-4}
     _, caption = drawn(projected_sgd, sgd_tables(["momentum", "descent", "noise"], inward))
     assert "moves inward, away from the nearer end of the path: by t_eff = 30 its mean outward" in caption
-    assert "0 have moved outward by t_eff = 30, 0 of them uphill" in caption
+    assert "0 have moved outward by t_eff = 30 and 36 are off the valley floor" in caption
     assert "is lower at the end than at the start (-0.00" in caption
     assert "from the starts none and inward from 0.05, 0.1" in caption
 

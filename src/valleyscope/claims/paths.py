@@ -8,11 +8,12 @@ import pandas as pd
 
 from valleyscope.average_gaps import differences
 from valleyscope.barriers import barrier, middle_over_ends
-from valleyscope.branch_barriers import MEASURES, TOLERANCES, line_barriers, rises, vanishing_times
+from valleyscope.branch_barriers import MEASURES, TOLERANCES, bulges, line_barriers, rises, vanishing_times
 from valleyscope.claims.verdicts import NOT, REPRODUCED, Cell, Claim, Tables, log_interval, text
 from valleyscope.drift_fits import SETTING, base_setting
 from valleyscope.relaxation import (
-    beyond_descent,
+    OFF_FLOOR,
+    beyond_control,
     by_start,
     courses,
     directed,
@@ -25,6 +26,7 @@ from valleyscope.relaxation import (
 from valleyscope.valley import COEFFICIENT, NOISES
 
 SCALE_FREE = "Σ ‖W_g‖² Tr H_g"
+LOSSES_OF = ("momentum", "slow", "nesterov", "adam", "matched")
 ALONG = 0.1  # of the path: how far outward its loss is compared with that of a start
 VARIANTS = {"adamw": "AdamW", "sgd": "SGD"}
 KINDS = {"bezier": "Bézier", "polygon": "polygon", "autoneb": "AutoNEB"}
@@ -129,14 +131,14 @@ def _b3(t: Tables, limits: dict):
     return cells, f"middle over ends, both relaxed alike; {'; '.join(notes)}"
 
 
-def _comparable(t: Tables, limits: dict, kind: str) -> bool:
-    """Whether paths of a finder between AdamW's minima are about as low in loss as their ends."""
-    return bool(log_interval(barrier(_of(t["path_losses"], kind)))[0] <= limits["comparable"])
+def _comparable(t: Tables, limits: dict, kind: str, variant: str = "adamw") -> bool:
+    """Whether paths of a finder are about as low in loss as their ends."""
+    return bool(log_interval(barrier(_of(t["path_losses"], kind, variant)))[0] <= limits["comparable"])
 
 
 def _loss_matched(t: Tables, limits: dict) -> str | None:
     """Why curvature inside and at the ends cannot be compared, if so."""
-    if _comparable(t, limits, "autoneb"):
+    if all(_comparable(t, limits, "autoneb", variant) for variant in _variants(t)):
         return None
     highest = text(barrier(_of(t["path_losses"], "autoneb")), log=True)
     return f"the path is not low in loss: its highest is {highest} times the higher end's"
@@ -181,11 +183,15 @@ def _moves(t: Tables, run: str) -> pd.DataFrame:
     return by_start(table[table["step"] == table["step"].max()], ["outward"])
 
 
-def _excess(t: Tables) -> pd.Series:
-    """Outward displacement of SGD with momentum beyond descent's at their last common step, by pair."""
+def _excess(t: Tables, control: str) -> pd.Series:
+    """Outward displacement of SGD with momentum beyond a control's, at their last common step, by pair."""
     table = directed(t["projected_sgd"])
-    means = by_start(table[table["run"].isin(["momentum", "descent"])], ["outward"])
-    return beyond_descent(means[means["step"] == last_common_step(means)]).groupby("pair")["excess"].mean()
+    means = by_start(table[table["run"].isin(["momentum", control])], ["outward"])
+    return (
+        beyond_control(means[means["step"] == last_common_step(means)], control)
+        .groupby("pair")["excess"]
+        .mean()
+    )
 
 
 def _upward(t: Tables, moves: pd.DataFrame) -> pd.DataFrame:
@@ -201,22 +207,22 @@ def _b4(t: Tables, limits: dict):
     moves = _moves(t, "momentum")
     pairs = sorted(moves["pair"].unique())
     climbing = _upward(t, moves).groupby("pair")["outward"].mean().reindex(pairs)
+    changes = final_changes(t["projected_sgd"], t["path_losses"], "momentum")
+    floor = changes[changes["on_floor"]]
     readings = {
         "all starts": moves.groupby("pair")["outward"].mean(),
-        "beyond descent": _excess(t),
-        "where the path's loss rises outward": climbing.dropna(),
+        "beyond descent": _excess(t, "descent"),
+        "beyond noise without a force": _excess(t, "noise"),
+        "replicas on the valley floor": floor.groupby("pair")["outward"].mean().reindex(pairs),
+        "where the path's loss rises outward": climbing,
         **{f"start {start:g}": part.set_index("pair")["outward"] for start, part in moves.groupby("start")},
     }
-    cells = [
-        Cell(name, values.to_numpy(), limits["outward"], "above")
-        for name, values in readings.items()
-        if len(values) > 1
-    ]
+    cells = [Cell(name, values.to_numpy(), limits["outward"], "above") for name, values in readings.items()]
     null, descent = (_moves(t, run).groupby("pair")["outward"].mean() for run in ("noise", "descent"))
-    changes = final_changes(t["projected_sgd"], t["path_losses"], "momentum")
     return cells, (
-        f"noise without a force, projected on the same polygon with its corners, moves {text(null)}; "
-        f"full batch {text(descent)}; replicas that end outward and higher in the path's loss: share "
+        f"{(~changes['on_floor']).sum()} of {len(changes)} replicas end off the valley floor (minibatch loss "
+        f"above {OFF_FLOOR:g} times the path's); noise without a force moves {text(null)}, full batch "
+        f"{text(descent)}; replicas that end outward and higher in the path's loss: share "
         f"{text(uphill(changes))}; the path's loss at their place changes by "
         f"{text(changes.groupby('pair')['loss_change'].mean())} nats"
     )
@@ -224,6 +230,19 @@ def _b4(t: Tables, limits: dict):
 
 def _speeds(t: Tables, over: str, under: str) -> pd.Series:
     return speed_ratio(by_start(directed(t["projected_sgd"]), ["outward"]), over, under)[0]
+
+
+def _steps(t: Tables, run: str) -> pd.Series:
+    """Root mean square length of a step over the run, by pair."""
+    table = t["projected_sgd"]
+    return (table[table["run"] == run].groupby("pair")["step_size"].apply(lambda s: (s**2).mean())) ** 0.5
+
+
+def _late_loss(t: Tables, run: str) -> pd.Series:
+    """Mean minibatch loss over the second half of the run, by pair, nats."""
+    table = t["projected_sgd"]
+    table = table[table["run"] == run]
+    return table[table["step"] > table["step"].max() / 2].groupby("pair")["loss"].mean()
 
 
 def _b6(t: Tables, limits: dict):
@@ -238,7 +257,9 @@ def _b6(t: Tables, limits: dict):
     ]
     return cells, (
         f"at equal η, a rate ten times higher, momentum over plain SGD: "
-        f"{text(_speeds(t, 'momentum', 'sgd'), log=True)}"
+        f"{text(_speeds(t, 'momentum', 'sgd'), log=True)}; RMS step of Adam's partner over Adam's "
+        f"{text(_steps(t, 'matched') / _steps(t, 'adam'), log=True)}; minibatch loss "
+        + ", ".join(f"{run} {text(_late_loss(t, run), 2, log=True)}" for run in LOSSES_OF)
     )
 
 
@@ -304,10 +325,11 @@ def _b7(t: Tables, limits: dict):
     last = barriers["branch"].max()
 
     def cell(measure: str, tolerance: float) -> Cell:
-        """Branch steps by which Tr H lags behind, over the last; times not reached count as the last."""
+        """Branch steps by which Tr H lags behind, over the last; a time not reached counts as the last."""
         times = vanishing_times(barriers, [tolerance], measure)[["loss_time", "curvature_time"]]
-        known = times.fillna(last).where(times.notna().any(axis=1))
-        lag = (known["curvature_time"] - known["loss_time"]) / last
+        lag = times["curvature_time"].fillna(last) - times["loss_time"].fillna(last)
+        # Of two times that both lie at the last branch or beyond, nobody knows the order.
+        lag = lag.where(times.notna().all(axis=1) | (lag != 0)) / last
         return Cell(f"over {MEASURES[measure]}", lag.to_numpy(), limits["lag"], "above")
 
     notes = []
@@ -355,15 +377,19 @@ def _b10(t: Tables, limits: dict):
 
 
 def _b11(t: Tables, limits: dict):
-    table = rises(t["children"])
+    table, highest = bulges(t["children"]), rises(t["children"])
     runs = table[table["line"] == "checkpoint"]
     cells = [
         Cell(f"from step {branch:g}", part["ratio"].to_numpy(), limits["basin"], "below", log=True)
         for branch, part in runs.groupby("branch")
     ]
-    children = table[table["line"] == "children"]
-    first = children[children["branch"] == children["branch"].min()]
-    return cells, f"on the line between two runs from one start: {text(first['ratio'], log=True)}"
+    first = table["branch"].min()
+    children = table[(table["line"] == "children") & (table["branch"] == first)]
+    own = highest[highest["line"] == "checkpoint"]["ratio"].max()
+    return cells, (
+        f"on the line between two runs from one start: {text(children['ratio'], log=True)}; the loss on a "
+        f"run's own lines is at most {own:.3g} times the higher end's"
+    )
 
 
 # ---------------------------------------------------------------- C1: the two papers together
@@ -385,7 +411,11 @@ def _c1(t: Tables, limits: dict):
     ]
     value = middle_over_ends(next(iter(by_sigma.values())), "value")
     trace = _rises(t, "adamw")["Tr H"]
-    return cells, f"a² {text(value, log=True)}; Tr H {text(trace, log=True)}"
+    scaled = _rises(t, "adamw")[SCALE_FREE]
+    return cells, (
+        f"a² {text(value, log=True)}; Tr H {text(trace, log=True)}, of which scale makes a factor of "
+        f"{text(trace / scaled, log=True)}: σ is absolute, so it enters Var δ too"
+    )
 
 
 def _there_is_a_barrier(t: Tables, limits: dict) -> str | None:
@@ -493,8 +523,8 @@ CLAIMS = [
     Claim(
         "B11",
         OURS,
-        "One run stays in one basin",
-        "highest loss on the line from checkpoint to end over the higher end's",
+        "One run stays in one convex basin",
+        "loss on the line from checkpoint to end over its chord, highest",
         "branching",
         _b11,
     ),

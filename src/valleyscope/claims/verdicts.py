@@ -68,8 +68,13 @@ def log_interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def judge(cells: list[Cell], widest: float) -> tuple[str, Cell]:
-    """The verdict over all cells, and the cell that decides it: the one worst for the claim."""
+    """The verdict over all cells, and the cell that decides it: the one worst for the claim.
+
+    Cells that test nothing leave "not reproduced" as it is, where all others say so: none of them holds.
+    """
     verdicts = {cell.verdict(widest) for cell in cells}
+    if verdicts == {NOT, UNTESTABLE}:
+        verdicts = {NOT}
     verdict = verdicts.pop() if len(verdicts) == 1 else PARTLY
     finite = [cell for cell in cells if np.isfinite(cell.interval).all()]
     return verdict, min(finite or cells, key=Cell.margin)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from valleyscope.plotting.repeats import band, headroom, listed, points, quoted, shown, thinned, worded
 from valleyscope.plotting.style import COLOURS, new_figure
 from valleyscope.relaxation import (
-    beyond_descent,
+    OFF_FLOOR,
+    beyond_control,
     by_start,
     final_changes,
     inside,
@@ -41,7 +42,7 @@ def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
     ends.set_title(_at(final))
     headroom(ends, 0.4)
     ends.legend(loc="upper left", ncols=2, columnspacing=1, handletextpad=0.3)
-    excess = beyond_descent(final)
+    excess = beyond_control(final, "descent")
     points(beyond, excess, "start", "excess", color=COLOURS[0])
     beyond.set(ylabel="outward: SGD − full batch")
     beyond.set_title(f"Beyond descent, {_at(final)[0].lower()}{_at(final)[1:]}")
@@ -71,9 +72,11 @@ def _draw_losses(axes: plt.Axes, changes: dict[str, pd.DataFrame]) -> None:
     null = changes["noise"]
     axes.plot(null["outward"], null["loss_change"], "x", color=COLOURS[1], ms=3, mew=0.7)
     for (pair, rows), marker in zip(changes["momentum"].groupby("pair"), "osD^v<>ph*", strict=False):
-        axes.plot(
-            rows["outward"], rows["loss_change"], marker, color=COLOURS[0], mfc="none", ms=4, mew=0.8, label=pair
-        )  # fmt: skip
+        style = {"color": COLOURS[0], "ms": 4, "mew": 0.8, "ls": "none", "marker": marker}
+        for there, face in ((True, "none"), (False, COLOURS[0])):
+            part = rows[rows["on_floor"] == there]
+            label = pair if there else "_"
+            axes.plot(part["outward"], part["loss_change"], mfc=face, label=label, **style)
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     axes.fill_between([0, max(right, 0)], 0, max(high, 0), color="0.92", zorder=0, lw=0)
     axes.set(xlim=(left, right), ylim=(low, high))
@@ -103,8 +106,10 @@ def _caption(final: pd.DataFrame, excess: pd.DataFrame, changes: dict, replicas:
         f"{quoted(early['momentum'])}, that of full-batch descent (control) {quoted(early['descent'])}, that of noise without "
         f"a force (null) {quoted(early['noise'])}, SGD minus descent {quoted(beyond)}; beyond descent SGD goes outward from the "
         f"starts {_starts(excess, 1)} and inward from {_starts(excess, -1)} (named where the interval excludes 0). Of {len(sgd)} "
-        f"replicas with starts in [0.2, 0.8], {(sgd['outward'] > 0).sum()} have moved outward by {_time(sgd)}, "
-        f"{climbed.sum()} of them uphill, to where the path's own training loss is higher: a share of {quoted(uphill(sgd))} of "
+        f"replicas with starts in [0.2, 0.8], {(sgd['outward'] > 0).sum()} have moved outward by {_time(sgd)} and "
+        f"{(~sgd['on_floor']).sum()} are off the valley floor (filled: own minibatch loss above {OFF_FLOOR:g} times the path's); those on "
+        f"it have moved {quoted(sgd[sgd['on_floor']].groupby('pair')['outward'].mean())}. Outward and "
+        f"uphill are {climbed.sum()}, to where the path's own training loss is higher: a share of {quoted(uphill(sgd))} of "
         f"all replicas (null, by {_time(null)}: {quoted(uphill(null))}). The path's loss "
         f"{worded(change, 'is higher at the end than at the start', 'is lower at the end than at the start', 'is not shown to differ between start and end')}"
         f" ({quoted(change)} nats per token). Outward is undefined from 0.5, which is left out. Mean and 95 % t-interval over "
