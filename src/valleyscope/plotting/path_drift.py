@@ -22,6 +22,7 @@ MARGIN = 0.15  # of the slope from 1, within which theory and measurement agree
 NORMAL = 1.96  # 95 % of a normal distribution, in standard errors: of many replicas or draws
 SLOPES = (-0.5, 2.5)  # drawn; an interval that reaches further is cut
 MOST = 4  # panels of a row
+FARTHEST = 3  # times the largest linear prediction: points of the others beyond are not drawn
 
 
 def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame) -> tuple[Figure, str]:
@@ -46,7 +47,9 @@ def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame) -> 
     clause = CUT * cut([size])
     entries = {label: style | {"lw": 1.2, "ms": 3.5} for _, label, style in PREDICTORS.values()}
     measured = {"measured": {"color": "k", "marker": "o", "ls": "none", "ms": 3.5}}
-    legend_above(figure, measured | entries | {"full-batch descent": DESCENT}, columns=5)
+    shrunk = shrinking(both[both["learning_rate"] == rates[0]])
+    descent = "full-batch descent" + (f" / {shrunk:g}" if shrunk > 1 else "")
+    legend_above(figure, measured | entries | {descent: DESCENT}, columns=3)
     return figure, _caption(both, slopes, forces, base, clause)
 
 
@@ -67,7 +70,7 @@ def _power_of(values: pd.Series) -> int:
 
 def _draw_pairs(panels: list[plt.Axes], rows: pd.DataFrame, pairs: list[str]) -> None:
     rate, power = rows["learning_rate"].iloc[0], _power_of(rows["entropic"])
-    unit = 10.0**-power
+    unit, shrunk = 10.0**-power, shrinking(rows)
     for axes, pair in zip(panels, pairs, strict=False):
         part = rows[rows["pair"] == pair].sort_values("position")
         for name in ("linear", "followed"):
@@ -75,13 +78,18 @@ def _draw_pairs(panels: list[plt.Axes], rows: pd.DataFrame, pairs: list[str]) ->
             low, high = (unit * (part[column] + s * NORMAL * part[f"{column}_se"]) for s in (-1, 1))
             axes.plot(part["position"], unit * part[column], color=style["color"], lw=1)
             axes.fill_between(part["position"], low, high, color=style["color"], alpha=0.15, lw=0)
-        axes.plot(part["position"], unit * part["descent"], **DESCENT)
+        axes.plot(part["position"], unit * part["descent"] / shrunk, **DESCENT)
         errors = 0 * part["position"], unit * NORMAL * part["displacement_se"]
         _crosses(axes, part["position"], unit * part["entropic"], *errors, color="k", marker="o", zorder=3)
         axes.axhline(0, color="0.6", lw=0.7, zorder=0)
         axes.set(xlabel="position on the path", xlim=(0, 1))
         axes.set_title(rf"Pair {pair}, $\eta$ = {rate:g}")
     panels[0].set_ylabel(f"displacement ($10^{{{power}}}$)")
+
+
+def shrinking(rows: pd.DataFrame) -> float:
+    """The power of ten by which descent is divided to be drawn beside the entropic displacement; at least 1."""
+    return max(1.0, 10.0 ** (_power_of(rows["descent"]) - _power_of(rows["entropic"])))
 
 
 def _draw_scatter(axes: plt.Axes, rows: pd.DataFrame, rate: float) -> None:
@@ -95,7 +103,9 @@ def _draw_scatter(axes: plt.Axes, rows: pd.DataFrame, rate: float) -> None:
             errors = []  # the bars of both predictors would hide the points
         _crosses(axes, unit * rows[column], unit * rows["entropic"], *errors, **style)
     axes.axline((0, 0), slope=1, color="k", lw=0.7, zorder=0)
-    axes.set(xlabel="predicted")
+    reach = unit * 1.3 * FARTHEST * rows["predicted"].abs().max()
+    low, high = axes.get_xlim()
+    axes.set(xlabel="predicted", xlim=(max(low, -reach), min(high, reach)))
     axes.set_title(rf"$\eta$ = {rate:g} ($10^{{{power}}}$)")
 
 
@@ -210,6 +220,10 @@ def _caption(both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, bas
 def _left_out(both: pd.DataFrame, slopes: pd.DataFrame) -> str:
     """What is not drawn or cut, as sentences, empty if nothing."""
     text = ""
+    farthest = FARTHEST * both["predicted"].abs().groupby(both["learning_rate"]).transform("max")
+    beyond = int((both["followed"].abs() > farthest).sum())
+    if beyond:
+        text += f" Predictions beyond {FARTHEST:g} times the largest linear one are not drawn ({beyond})."
     if both["pair"].nunique() > MOST or both["learning_rate"].nunique() > MOST:
         text += f" Only the first {MOST} pairs and learning rates have panels."
     reach = np.array(

@@ -87,7 +87,7 @@ def _draw_density(panel: plt.Axes, spectrum: pd.DataFrame) -> None:
         panel.plot(mean.index, mean, color=colours[position], lw=1.4, label=f"{position:g}")
         peaks.append(mean[mean.index > TOP * mean.index.max()].max())
     panel.set(yscale="log", xlabel="eigenvalue (nats)", ylabel="density (per nat)")
-    panel.set_ylim(bottom=max(peaks) / BELOW)
+    panel.set_ylim(max(peaks) / BELOW, 10 * spectrum["density"].max())
     panel.legend(title="position")
     panel.set_title("Spectral density of $H$, blurred")
 
