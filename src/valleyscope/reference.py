@@ -144,7 +144,8 @@ def ledger_block(claims: pd.DataFrame) -> str:
     """Every column of claims.csv, a section a claim."""
     parts = []
     for row in claims.itertuples():
-        tables = ", ".join(f"`{name}.csv`" for name in row.tables.split())
+        named = [] if row.tables == "none" else row.tables.split()
+        tables = ", ".join(f"`{name}.csv`" for name in named) or "no table"
         parts.append(
             f"## {row.id}: {row.statement}\n\n"
             f"**{row.verdict}** ({row.source}).\n\n"

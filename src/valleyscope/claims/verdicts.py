@@ -137,7 +137,7 @@ class Claim:
             "control": control,
             "scale": "; ".join(filter(None, scale)),
             "figure": self.figure,
-            "tables": " ".join(sorted(seen.names)),
+            "tables": " ".join(sorted(seen.names)) or "none",
         }
 
 
