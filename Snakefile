@@ -969,13 +969,12 @@ rule measure_drift:
         seed=seed_of_pair,
         grid=as_json(drift_grid(B["drift"])),
         positions=B["drift"]["positions"],
-        replicas=B["drift"]["replicas"],
         followed=B["drift"]["followed"],
     shell:
         "python src/measure_drift.py"
         + PATH
         + LOOKED_AT_OPTIONS
-        + " --positions {params.positions} --replicas {params.replicas} --followed {params.followed}"
+        + " --positions {params.positions} --followed {params.followed}"
         " --grid {params.grid:q} --out {output:q} 2>&1 | tee {log:q}"
 
 

@@ -51,12 +51,16 @@ def methods(config: dict) -> dict[str, str]:
 
 
 def drift_grid(drift: dict) -> list[dict]:
-    """Settings at which the drift is measured: each of η, B and m swept, the others at the base."""
+    """Settings at which the drift is measured: each of η, B and m swept, the others at the base; and replicas."""
     base = {"batch": drift["batch"], "learning_rate": drift["learning_rate"], "steps": drift["steps"]}
     sweeps = {"learning_rate": "learning_rates", "batch": "batches", "steps": "periods"}
     grid = [base]
     for name, values in sweeps.items():
         grid += [{**base, name: value} for value in drift[values] if value != base[name]]
+    least = min(setting["learning_rate"] for setting in grid)
+    for setting in grid:
+        judged = setting["learning_rate"] == least
+        setting["replicas"] = drift["replicas_at_least_rate" if judged else "replicas"]
     return grid
 
 

@@ -3,8 +3,8 @@
 Example:
     python src/measure_drift.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
         --data-seed 0 --held-out-sequences 256 --path path.safetensors --variant adamw --kind autoneb \\
-        --pair 0-1 --positions 14 --seed 0 --replicas 64 --followed 8 \\
-        --grid '[{"learning_rate": 0.01, "batch": 4, "steps": 15}]' --out drift.csv
+        --pair 0-1 --positions 14 --seed 0 --followed 8 \\
+        --grid '[{"learning_rate": 0.01, "batch": 4, "steps": 15, "replicas": 64}]' --out drift.csv
 """
 
 import json
@@ -26,7 +26,7 @@ def main(args):
     tables = []
     with _stage.progress(len(args.grid) * args.positions, f"drift {args.pair}", "position") as bar:
         for index, named in enumerate(args.grid):
-            settings = DriftSettings(**named, replicas=args.replicas, followed=args.followed)
+            settings = DriftSettings(**named, followed=args.followed)
             table = drift(
                 model,
                 sequence_losses,
@@ -37,17 +37,19 @@ def main(args):
                 seed=args.seed + 1000 * index,
                 on_position=lambda position: bar.update(),
             )
-            tables.append(table.assign(**named, replicas=args.replicas))
+            tables.append(table.assign(**named))
     _path.write(pd.concat(tables, ignore_index=True), args.out, args)
 
 
 if __name__ == "__main__":
     parser = _path.parser(__doc__)
     parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
-    parser.add_argument("--replicas", type=int, required=True, help="runs from each position")
-    parser.add_argument("--followed", type=int, required=True, help="of them, for the theory's sum")
+    parser.add_argument("--followed", type=int, required=True, help="replicas that enter the theory's sum")
     parser.add_argument(
-        "--grid", type=json.loads, required=True, help="learning_rate, batch and steps of each run, JSON"
+        "--grid",
+        type=json.loads,
+        required=True,
+        help="learning_rate, batch, steps, replicas of each run, JSON",
     )
     parser.add_argument("--out", type=Path, required=True, help="CSV, a row a run and position")
     _stage.run(main, parser)

@@ -218,8 +218,9 @@ def _check_connectivity(section: dict) -> None:
         if sgd["steps"] % sgd["period"]:
             allowed = f"it must be a multiple of period = {sgd['period']}"
             refuse(f"connectivity.{key}.steps", sgd["steps"], allowed)
-    if drift["followed"] > drift["replicas"]:
-        allowed = f"it must be at most connectivity.drift.replicas = {drift['replicas']}"
+    fewest = min(drift["replicas"], drift["replicas_at_least_rate"])
+    if drift["followed"] > fewest:
+        allowed = f"it must be at most connectivity.drift.replicas = {fewest}"
         refuse("connectivity.drift.followed", drift["followed"], allowed)
     if max(section["criteria"]["dims"]) > section["profile"]["settings"]["eigenpairs"]:
         allowed = (
