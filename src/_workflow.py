@@ -51,7 +51,7 @@ def methods(config: dict) -> dict[str, str]:
 
 
 def drift_grid(drift: dict) -> list[dict]:
-    """Settings at which the drift is measured: each of η, B and m swept, the others at the base; and replicas."""
+    """Settings of the measured drift: each of η, B and m swept, the others at the base; and replicas."""
     base = {"batch": drift["batch"], "learning_rate": drift["learning_rate"], "steps": drift["steps"]}
     sweeps = {"learning_rate": "learning_rates", "batch": "batches", "steps": "periods"}
     grid = [base]
