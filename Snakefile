@@ -1243,7 +1243,7 @@ rule write_latex:
     conda:
         "envs/environment.yaml"
     params:
-        folder=f"{OUT}/tables",
+        folder=lambda w, output: str(Path(output[0]).parent),
     shell:
         "python src/write_latex.py --claims {input.claims:q} --timing {input.timing:q}"
         " --accuracy {input.accuracy:q} --out {params.folder:q} 2>&1 | tee {log:q}"
