@@ -4,7 +4,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from valleyscope.intervals import student_interval
 from valleyscope.plotting.landscape import (
@@ -29,6 +28,7 @@ from valleyscope.plotting.landscape import (
     widths,
     without_star,
 )
+from valleyscope.plotting.paths import plain_ticks
 from valleyscope.plotting.style import COLOURS, geometric_mean, new_figure
 
 CONTROLS = {"random": COLOURS[3], "trained": COLOURS[1]}
@@ -122,9 +122,7 @@ def _draw_scaled(panel: plt.Axes, rows: pd.DataFrame, controls: pd.DataFrame, be
         trace(panel, fixed, "k", "scaled", color=colour, marker="s", ms=2.5, lw=0.8)
     k_axis(panel, rows["k"])
     panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(panel.yaxis)
 
 
 def _draw_probes(panel: plt.Axes, rows: pd.DataFrame, y: str, beyond: list[str]) -> None:
