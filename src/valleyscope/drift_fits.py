@@ -92,6 +92,13 @@ def base_setting(table: pd.DataFrame) -> pd.Series:
     return table[SETTING].mode().iloc[0]
 
 
+def sweep(velocities: pd.DataFrame, variable: str) -> pd.DataFrame:
+    """The rows that have the other two variables at the base, the setting that all sweeps share."""
+    others = [name for name in SETTING if name != variable]
+    base = base_setting(velocities)[others].tolist()
+    return velocities[(velocities[others] == base).all(axis=1)].sort_values(variable)
+
+
 def exponents(table: pd.DataFrame) -> pd.DataFrame:
     """Exponents of the velocity in B, η and m, each with the other two at the base setting: a row a pair.
 
@@ -99,12 +106,10 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
     straight line in logarithms, empty where a velocity is not positive; `predicted` is the same of the
     theory's velocities and `formula` that of η²(m − 1)/B, both on the same grid with the same weights.
     """
-    base = base_setting(table)
     rows = []
     for pair, of_pair in table.groupby("pair"):
         for variable in SETTING:
-            others = [name for name in SETTING if name != variable]
-            t = of_pair[(of_pair[others] == base[others].tolist()).all(axis=1)].sort_values(variable)
+            t = sweep(of_pair, variable)
             x = np.log(t[variable])
             law = {"batch": -x, "learning_rate": 2 * x, "steps": np.log(t["steps"] - 1)}[variable]
             relative = (t["velocity_se"] / t["velocity"]).to_numpy()  # the same weights for all three

@@ -11,7 +11,7 @@ from valleyscope.errors import InputError
 
 INSIDE = (0.2, 0.8)  # starts whose drift is judged: further out the ends stop it
 OFF_FLOOR = 3.0  # minibatch loss over the path's from which a replica has left the valley floor
-LATE = 0.1  # last share of a run, over which minibatch losses are averaged
+LATE = 0.1  # last share of a run, over which minibatch losses are averaged: one period has few
 REACH = 0.1  # of the path: beyond, replicas from the outer starts come near the end, which stops them
 
 

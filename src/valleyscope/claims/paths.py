@@ -138,10 +138,12 @@ def _comparable(t: Tables, limits: dict, kind: str, variant: str = "adamw") -> b
 
 def _loss_matched(t: Tables, limits: dict) -> str | None:
     """Why curvature inside and at the ends cannot be compared, if so."""
-    if all(_comparable(t, limits, "autoneb", variant) for variant in _variants(t)):
-        return None
-    highest = text(barrier(_of(t["path_losses"], "autoneb")), log=True)
-    return f"the path is not low in loss: its highest is {highest} times the higher end's"
+    high = [
+        f"{VARIANTS[v]} {text(barrier(_of(t['path_losses'], 'autoneb', v)), log=True)}"
+        for v in _variants(t)
+        if not _comparable(t, limits, "autoneb", v)
+    ]
+    return f"paths are not low in loss, highest over the higher end's: {', '.join(high)}" if high else None
 
 
 def _found_kinds(t: Tables, limits: dict) -> list[str]:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from valleyscope.drift_fits import SETTING
+from valleyscope.drift_fits import SETTING, base_setting, sweep
 from valleyscope.plotting.landscape import legend_above
 from valleyscope.plotting.paths import CUT
 from valleyscope.plotting.repeats import GEOMETRIC, band, cut, points, quoted, shown
@@ -46,13 +46,6 @@ def draw(velocities: pd.DataFrame, exponents: pd.DataFrame) -> tuple[Figure, str
     return figure, _caption(velocities, exponents, clause)
 
 
-def sweep(velocities: pd.DataFrame, variable: str) -> pd.DataFrame:
-    """The rows that have the other two variables at the base, the setting that all sweeps share."""
-    others = [name for name in SETTING if name != variable]
-    base = [velocities[name].mode().iloc[0] for name in others]
-    return velocities[(velocities[others] == base).all(axis=1)].sort_values(variable)
-
-
 def _draw_sweep(axes: plt.Axes, rows: pd.DataFrame, variable: str) -> None:
     axes.set(xscale="log", yscale="log")
     band(axes, rows, variable, "predicted", GEOMETRIC, **STYLES["predicted"])
@@ -82,8 +75,8 @@ def _draw_exponents(axes: plt.Axes, exponents: pd.DataFrame) -> None:
 def _caption(velocities: pd.DataFrame, exponents: pd.DataFrame, clause: str) -> str:
     by = {variable: rows.set_index("pair") for variable, rows in exponents.groupby("variable")}
     parts = [_sentence(SYMBOLS[name], by[name]) for name in LABELS if name in by]
-    base = {name: velocities[name].mode().iloc[0] for name in SETTING}
-    at = velocities[(velocities[SETTING] == [base[name] for name in SETTING]).all(axis=1)].set_index("pair")
+    base = base_setting(velocities)
+    at = velocities[(velocities[SETTING] == base).all(axis=1)].set_index("pair")
     lost = int((~(velocities["velocity"] > 0)).sum())
     return (
         f"{_claim(by)} Outward velocity goes as a power of {'; of '.join(parts)}. At the base (B = {base['batch']:g}, η = "

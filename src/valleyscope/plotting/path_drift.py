@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from valleyscope.drift_fits import SETTING
+from valleyscope.drift_fits import SETTING, base_setting
 from valleyscope.plotting.landscape import legend_above
 from valleyscope.plotting.paths import CUT
 from valleyscope.plotting.repeats import GEOMETRIC, cut, listed, points, quoted, shown
@@ -27,7 +27,7 @@ FARTHEST = 3  # times the largest linear prediction: points of the others beyond
 
 def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame) -> tuple[Figure, str]:
     """By pair at the smallest learning rate; measured against predicted by rate; slopes; forces in size."""
-    base = {name: drift[name].mode().iloc[0] for name in ("batch", "steps")}
+    base = base_setting(drift)[["batch", "steps"]].to_dict()
     drift, predicted, slopes = (at_base(table, base) for table in (drift, predicted, slopes))
     both = drift.merge(predicted, on=["pair", "position", *SETTING])
     figure, axes = new_figure(6.3)

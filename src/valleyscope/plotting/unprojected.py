@@ -9,11 +9,10 @@ from valleyscope.plotting.paths import CUT, plain_ticks
 from valleyscope.plotting.projected_sgd import TIME
 from valleyscope.plotting.repeats import GEOMETRIC, MEAN, band, cut, quoted, thinned, worded
 from valleyscope.plotting.style import COLOURS, log_spread, new_figure
-from valleyscope.relaxation import courses
+from valleyscope.relaxation import LATE, courses
 
 RUNS = {"free": "never projected", "momentum": "projected"}
 COLOUR = dict(zip(RUNS, (COLOURS[3], COLOURS[0]), strict=True))
-LATE = 0.9  # of the run: losses are averaged from here on, as one period's minibatches are few
 
 
 def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
@@ -54,7 +53,7 @@ def _caption(pairs: pd.DataFrame, clause: str) -> str:
     half = steps[max(np.searchsorted(steps, last / 2, "right") - 1, 0)]
     at = pairs.set_index(["run", "pair"])
     end, middle = at[at["step"] == last], at[at["step"] == half]
-    late = at[at["step"] >= LATE * last].groupby(["run", "pair"])[["loss", "path_loss"]].mean()
+    late = at[at["step"] >= (1 - LATE) * last].groupby(["run", "pair"])[["loss", "path_loss"]].mean()
     growth = end.loc["free", "distance"] / middle.loc["free", "distance"]
     beyond = end.loc["free", "outward"] - end.loc["momentum", "outward"]
     gap = late.loc["free", "loss"] - late.loc["momentum", "loss"]
