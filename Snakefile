@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from _plan import outcome, plan
 from _workflow import (
+    architecture,
     as_json,
     corpus_source,
     drift_grid,
@@ -17,6 +18,7 @@ from _workflow import (
     prediction_grid,
     problem,
     sources,
+    task,
 )
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
@@ -42,6 +44,7 @@ CURVES = [(v, kind) for v in B["kinds"] for kind in B["kinds"][v]]  # (variant, 
 LOOKED_AT = "adamw_autoneb"  # the one on which SGD runs
 RUNS = B["dynamics"]["runs"]
 PARENTS = B["branching"]["parents"]
+ARCH = config["architectures"]
 PREDICTION_SEEDS = 1000  # added to seeds, so that prediction and measurement share no draw
 
 
@@ -94,6 +97,12 @@ def on_paths(name):
 PROFILE = ["curvature", "eigenvalues", "groups"]
 TRAJECTORY = {"trajectory": A["spectrum"]["k"]}
 TRAINED = {"trained": FOCUS["trained"]}
+ARCHITECTURE_TABLES = {  # table -> name of its parts
+    "architectures": "summary",
+    "architecture_points": "points",
+    "architecture_costs": "cost",
+}
+ARCH_PAIRS = {f"{a}-{b}": (a, b) for a, b in ARCH["paths"]["pairs"]}
 TABLES = {
     "training_landscape": parts("landscape/curve_{seed}", seed=A["seeds"]),
     "valley_fits": parts("valley/fits_{seed}", seed=B["valley"]["seeds"]),
@@ -132,6 +141,20 @@ TABLES = {
     "children": parts("connectivity/children_{parent}", parent=PARENTS),
     "children_curvature": parts("connectivity/children_curvature_{parent}", parent=PARENTS),
     "averages": parts("connectivity/averages_{pair}", pair=PAIRS),
+    **{
+        table: parts(
+            f"architectures/{name}_{{model}}_{{seed}}", model=ARCH["models"], seed=ARCH["seeds"]
+        )
+        for table, name in ARCHITECTURE_TABLES.items()
+    },
+    **{
+        f"architecture_{name}": parts(
+            f"architectures/{name}_{{model}}_{{pair}}",
+            model=ARCH["paths"]["models"],
+            pair=ARCH_PAIRS,
+        )
+        for name in ["losses", "curvature"]
+    },
 }
 OWN_RULE = ["timing", "accuracy", "slopes", "sequences", "claims"]  # tables made whole
 OWN_RULE += ["replicas", "drift_slopes", "drift_velocities", "drift_exponents"]
@@ -148,7 +171,8 @@ JUDGED = [
 JUDGED += ["lemma5", "minimisers", "timing", "accuracy"]
 JUDGED += ["valley_fits", "path_losses", "path_curvature", "path_eigenvalues", "path_groups"]
 JUDGED += ["path_criteria", "projected_sgd", "drift_slopes", "drift_velocities", "drift_exponents"]
-JUDGED += ["children", "children_curvature", "averages"]
+JUDGED += ["children", "children_curvature", "averages", "architectures", "architecture_losses"]
+JUDGED += ["architecture_curvature"]
 # figure -> (category in the report, tables it is drawn from)
 FIGURES = {
     "training": ("Text and models", ["training_landscape", "training_minima"]),
@@ -166,6 +190,10 @@ FIGURES = {
     "eigensolvers": ("Paper A", ["eigensolvers"]),
     "geometry": ("Paper A", ["geometry"]),
     "sequences": ("Paper A", ["sequences"]),
+    "architectures": (
+        "Paper A",
+        ["architectures", "architecture_costs", "architecture_losses", "architecture_curvature"],
+    ),
     "valley": ("Paper B", ["valley_fits", "valley_profile", "valley_trajectories"]),
     "path_profile": ("Paper B", ["path_losses", "path_curvature", "paths"]),
     "path_groups": ("Paper B", ["path_groups", "path_curvature"]),
@@ -185,12 +213,17 @@ SECTIONS = {  # of the report, with their figures
 }
 CATEGORY = {table: category for category, tables in FIGURES.values() for table in tables}
 CATEGORY |= {"minimisers": "Paper A", "points": "Paper A", "minima": "Paper B"}
+CATEGORY |= {"architecture_points": "Paper A"}
 POINT = (  # the options of every stage at a point
     " --threads {threads} {params.problem} --memory-budget {params.memory} --data-seed {wildcards.seed}"
     " --tokens {input.tokens:q} --checkpoint {input.checkpoint:q} --k {wildcards.k}"
 )
 
 
+ARCHITECTURE = (  # the options of every stage on an architecture
+    " --threads {threads} --device {params.device} --name {wildcards.model} {params.model}"
+    " --tokens {input.tokens:q} --memory-budget {params.memory} --training {params.training:q}"
+)
 PATH = (  # the options of every stage on a path
     " --threads {threads} {params.problem} --memory-budget {params.memory} --tokens {input.tokens:q}"
     " --path {input.path:q} --pair {wildcards.pair} --seed {params.seed}"
@@ -209,11 +242,14 @@ def parent_of(w):
 
 
 wildcard_constraints:
-    seed="|".join(map(str, {*A["seeds"], *sum(B["pairs"], []), *B["valley"]["seeds"]})),
+    seed="|".join(
+        map(str, {*A["seeds"], *sum(B["pairs"], []), *B["valley"]["seeds"], *ARCH["seeds"]})
+    ),
+    model="|".join(ARCH["models"]),
     k="[0-9]+",
     parent="|".join(map(str, PARENTS)),
     regime="|".join(CHECKPOINTS),
-    pair="|".join(PAIRS),
+    pair="|".join({**PAIRS, **ARCH_PAIRS}),
     variant="|".join(B["training"]),
     kind="straight|bezier|polygon|autoneb",
     run="|".join(RUNS),
@@ -713,6 +749,66 @@ rule time_estimators:
         " --steps {params.steps} --sigmas {params.sigmas} --samples {params.timing[samples]}"
         " --tolerance {params.tolerance} --repeats {params.timing[repeats]} --out {output.timing:q}"
         " --accuracy {output.accuracy:q} 2>&1 | tee {log:q}"
+
+
+rule study_architecture:
+    """Paper A's measurements on another architecture, from its training to one row of a table."""
+    input:
+        code=sources("study_architecture"),
+        tokens=rules.encode_corpus.output.tokens,
+    output:
+        points=f"{OUT}/parts/architectures/points_{{model}}_{{seed}}.csv",
+        summary=f"{OUT}/parts/architectures/summary_{{model}}_{{seed}}.csv",
+        cost=f"{OUT}/parts/architectures/cost_{{model}}_{{seed}}.csv",
+    log:
+        f"{OUT}/logs/study_architecture/{{model}}_{{seed}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/study_architecture/{{model}}_{{seed}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        device=config["device"],
+        model=lambda w: architecture(config, w.model, ARCH["samples"]),
+        memory=config["memory_budget"],
+        training=lambda w: as_json(ARCH["training"][task(ARCH["models"][w.model])]),
+        study=as_json(ARCH["study"]),
+    shell:
+        "python src/study_architecture.py"
+        + ARCHITECTURE
+        + " --seed {wildcards.seed} --study {params.study:q}"
+        " --points {output.points:q} --summary {output.summary:q} --cost {output.cost:q} 2>&1 | tee {log:q}"
+
+
+rule trace_architecture:
+    """Paper B's rise of curvature on another architecture: two minima, a path, loss and curvature on it."""
+    input:
+        code=sources("trace_architecture"),
+        tokens=rules.encode_corpus.output.tokens,
+    output:
+        losses=f"{OUT}/parts/architectures/losses_{{model}}_{{pair}}.csv",
+        curvature=f"{OUT}/parts/architectures/curvature_{{model}}_{{pair}}.csv",
+    log:
+        f"{OUT}/logs/trace_architecture/{{model}}_{{pair}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/trace_architecture/{{model}}_{{pair}}.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        device=config["device"],
+        model=lambda w: architecture(config, w.model, ARCH["paths"]["samples"]),
+        memory=config["memory_budget"],
+        training=as_json(ARCH["paths"]["training"]),
+        pair=lambda w: ARCH_PAIRS[w.pair],
+        data_seed=B["data_seed"],
+        descent=as_json(ARCH["paths"]["descent"]),
+        neb=as_json(ARCH["paths"]["neb"]),
+        profile=options(ARCH["paths"]["profile"]),
+    shell:
+        "python src/trace_architecture.py"
+        + ARCHITECTURE
+        + " --pair {params.pair} --data-seed {params.data_seed} --descent {params.descent:q}"
+        " --neb {params.neb:q} {params.profile} --losses {output.losses:q} --curvature {output.curvature:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule fit_decay:

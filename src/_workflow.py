@@ -92,6 +92,34 @@ def problem(config: dict, section: dict) -> str:
     )
 
 
+TEXT_KINDS = ("transformer", "recurrent")
+
+
+def task(model: dict) -> str:
+    """What an architecture is trained on: "text" or "digits"."""
+    return "text" if model["kind"] in TEXT_KINDS else "digits"
+
+
+def architecture(config: dict, name: str, samples: int) -> str:
+    """The command-line options that fix an architecture and its data, quoted for the shell."""
+    section = config["architectures"]
+    model = section["models"][name]
+    settings = dict(model["settings"])
+    if task(model) == "text":
+        settings["vocab_size"] = config["data"]["vocab_size"]
+    if model["kind"] == "transformer":
+        settings["context"] = section["context"]
+    return options(
+        {
+            "kind": model["kind"],
+            "settings": as_json(settings),
+            "context": section["context"],
+            "samples": samples,
+            "held_out": section["held_out"],
+        }
+    )
+
+
 def corpus_source(data: dict) -> str:
     """The command-line options that say where the text comes from, quoted for the shell."""
     if data["text"]:

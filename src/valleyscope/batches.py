@@ -61,9 +61,56 @@ def size(batch) -> int:
     return len(tensors(batch)[0])
 
 
+def numbers(batch) -> int:
+    """Numbers in one sample: tokens, pixels and labels."""
+    return sum(part[0].numel() for part in tensors(batch))
+
+
 def rows(batch, start: int, stop: int, device=None):
     """Samples start … stop − 1, on `device`."""
     return each_tensor(batch, lambda part: part[start:stop].to(device))
+
+
+def taken(batch, index):
+    """The samples at `index`, a slice or a tensor of numbers; None puts an axis in front of all of them."""
+    return each_tensor(batch, lambda part: part[index])
+
+
+def cast(batch, dtype: torch.dtype):
+    """The batch with its floating-point tensors in `dtype`."""
+    return each_tensor(batch, lambda part: part.to(dtype) if part.is_floating_point() else part)
+
+
+def split(batch, count: int) -> list:
+    """The batch in parts of `count` samples, the last one smaller."""
+    total = size(batch)
+    return [taken(batch, slice(start, start + count)) for start in range(0, total, count)]
+
+
+def first(data, count: int):
+    """The first `count` samples of `data`, as `batch_list` takes it, as one batch; all if there are fewer."""
+    parts, found = [], 0
+    for batch in batch_list(data):
+        parts.append(rows(batch, 0, count - found))
+        found += size(parts[-1])
+        if found == count:
+            break
+    return joined(parts)
+
+
+def whole(data, device=None):
+    """All samples of `data`, as `batch_list` takes it, as one batch on `device`."""
+    return each_tensor(joined(list(batch_list(data))), lambda part: part.to(device))
+
+
+def joined(parts: list):
+    """Batches of one kind as one."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    if isinstance(first, dict):
+        return {name: torch.cat([part[name] for part in parts]) for name in first}
+    return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
 
 
 def each_tensor(batch, change: Callable[[Tensor], Tensor]):

@@ -27,6 +27,7 @@ def check_config(config: dict, schema: Path) -> None:
         _check_training(training, connectivity["sequences"], "connectivity", f".{variant}")
     _check_landscape(config["landscape"], config["data"]["vocab_size"])
     _check_connectivity(config["connectivity"])
+    _check_architectures(config["architectures"])
     _check_size_of_text(config)
 
 
@@ -198,16 +199,9 @@ def _check_sizes(section: dict) -> None:
 
 
 def _check_connectivity(section: dict) -> None:
-    seeds = [seed for pair in section["pairs"] for seed in pair]
-    shared = next((seed for seed in seeds if seeds.count(seed) > 1), None)
-    if shared is not None:
-        allowed = f"seed {shared} stands in two pairs, which are then not independent"
-        refuse("connectivity.pairs", section["pairs"], allowed)
-    descent, drift = section["descent"], section["drift"]
-    for key in ("batches", "learning_rates"):
-        if len(descent[key]) != len(descent["steps"]):
-            allowed = f"it needs one entry a cycle, {len(descent['steps'])} as steps has"
-            refuse(f"connectivity.descent.{key}", descent[key], allowed)
+    _check_pairs(section["pairs"], "connectivity")
+    _check_descent(section["descent"], "connectivity")
+    drift = section["drift"]
     for variant, kinds in section["kinds"].items():
         if "autoneb" not in kinds:
             refuse(
@@ -231,6 +225,58 @@ def _check_connectivity(section: dict) -> None:
     points = section["profile"]["points"]
     if points % 2 == 0:
         refuse("connectivity.profile.points", points, "it must be odd, so that the middle is one")
+
+
+def _check_pairs(pairs: list, key: str) -> None:
+    seeds = [seed for pair in pairs for seed in pair]
+    shared = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if shared is not None:
+        allowed = f"seed {shared} stands in two pairs, which are then not independent"
+        refuse(f"{key}.pairs", pairs, allowed)
+
+
+def _check_descent(descent: dict, key: str) -> None:
+    for name in ("batches", "learning_rates"):
+        if len(descent[name]) != len(descent["steps"]):
+            allowed = f"it needs one entry a cycle, {len(descent['steps'])} as steps has"
+            refuse(f"{key}.descent.{name}", descent[name], allowed)
+
+
+def _check_architectures(section: dict) -> None:
+    """Models by their kind, every k and size against the data, the paths' models among the models."""
+    key, study, paths = "architectures", section["study"], section["paths"]
+    for name, model in section["models"].items():
+        needed = {"transformer": ["depth", "heads", "kv_heads", "mlp_ratio"], "mlp": ["depth"]}
+        missing = [m for m in needed.get(model["kind"], []) if m not in model["settings"]]
+        if missing:
+            refuse(f"{key}.models.{name}.settings", model["settings"], f"{missing[0]} is missing; add it")
+        if model["kind"] == "transformer":
+            _check_model(model["settings"], f"{key}.models.{name}.settings")
+    digits = 1797 - section["held_out"]  # scikit-learn's set
+    if section["samples"] > digits:
+        refuse(f"{key}.samples", section["samples"], f"it must be at most 1797 - held_out = {digits}")
+    if max(study["k"]) + 1 > section["samples"]:
+        refuse(f"{key}.study.k", study["k"], f"k + 1 must be at most samples = {section['samples']}")
+    if study["validity"]["k"] not in study["k"]:
+        refuse(f"{key}.study.validity.k", study["validity"]["k"], f"it must be one of study.k = {study['k']}")
+    for task, training in section["training"].items():
+        for k in study["k"]:
+            if k % training["batch"]:
+                allowed = f"it must be a multiple of training.{task}.batch = {training['batch']}"
+                refuse(f"{key}.study.k", k, allowed)
+    for name, most in (("candidates", section["held_out"]), ("candidate_draws", study["samples"])):
+        if study[name] > most:
+            refuse(f"{key}.study.{name}", study[name], f"it must be at most {most}")
+    for name in paths["models"]:
+        if name not in section["models"]:
+            refuse(f"{key}.paths.models", name, f"it must be one of {', '.join(section['models'])}")
+    if paths["samples"] > digits:
+        refuse(f"{key}.paths.samples", paths["samples"], f"it must be at most 1797 - held_out = {digits}")
+    _check_training(paths["training"], paths["samples"], f"{key}.paths")
+    _check_pairs(paths["pairs"], f"{key}.paths")
+    _check_descent(paths["descent"], f"{key}.paths")
+    if paths["profile"]["positions"] % 2 == 0:
+        refuse(f"{key}.paths.profile.positions", paths["profile"]["positions"], "it must be odd")
 
 
 def _check_branching(section: dict) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from valleyscope import batches
 from valleyscope.errors import InputError
 from valleyscope.estimate import Estimate
 from valleyscope.groups import radial_part
@@ -60,7 +61,7 @@ class Setting:
 class _Place:
     """A point of the path: full gradient, samples' gradients, tangent."""
 
-    def __init__(self, model: nn.Module, loss_fn: LossFunction, data: Tensor, path: Path, position: float):
+    def __init__(self, model: nn.Module, loss_fn: LossFunction, data, path: Path, position: float):
         self.gradients = replica_gradients(model, loss_fn)
         self.data, self.start, self.tangent = data, path.point(position), path.tangent(position)
         with at_weights(model, self.start):
@@ -69,7 +70,7 @@ class _Place:
         self.radial = radial_part(model, self.start, self.tangent)
 
     def full_gradient(self, w: Tensor) -> Tensor:
-        return self.gradients(w[None], self.data[None])[0][0]
+        return self.gradients(w[None], batches.taken(self.data, None))[0][0]
 
     def bend(self, x: Tensor) -> float:
         """τ·∇³L[x, x] by a second difference of the full gradient over ±x, nats per length."""
@@ -85,7 +86,7 @@ class _Place:
 def drift(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     path: Path,
     positions: list[float],
     settings: DriftSettings,
@@ -122,9 +123,9 @@ def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, 
     control = torch.zeros(2, s.replicas, dtype=torch.float64)  # along the tangent, along its radial part
     excursions = []  # x_n of the followed replicas
     for n in range(s.steps):
-        chosen = torch.randint(len(place.data), (s.replicas, s.batch), generator=stream)
+        chosen = torch.randint(batches.size(place.data), (s.replicas, s.batch), generator=stream)
         control -= rate * along[:, chosen].mean(2)
-        weights = weights - rate * place.gradients(weights, place.data[chosen])[0]
+        weights = weights - rate * place.gradients(weights, batches.taken(place.data, chosen))[0]
         descent = descent - rate * (place.gradient if n == 0 else place.full_gradient(descent))
         if n + 1 < s.steps:
             excursions.append(weights[: s.followed] - descent)
@@ -157,7 +158,7 @@ def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, 
 def predicted_drift(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     path: Path,
     positions: list[float],
     settings: list[Setting],
@@ -187,8 +188,8 @@ def predicted_drift(
         with at_weights(model, place.start):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
             for _ in range(probes):
-                draw = torch.from_numpy(rng.standard_normal(len(data))).to(centred)
-                u = draw @ centred / len(data) ** 0.5  # E uuᵀ = Σ
+                draw = torch.from_numpy(rng.standard_normal(len(centred))).to(centred)
+                u = draw @ centred / len(centred) ** 0.5  # E uuᵀ = Σ
                 basis, projected = krylov(operator, u, longest - 1)
                 firsts.append(place.bends(u[None], 1e-2 / u.norm().item()))
                 for s in settings:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
+from torch.func import grad_and_value
 
+from valleyscope import batches
 from valleyscope.errors import InputError
 from valleyscope.paths import Path
-from valleyscope.weights import LossFunction, losses_at, require_finite
+from valleyscope.weights import LossFunction, losses_at, mapped, require_finite
 
 OPTIMISERS = ("sgd", "nesterov", "adam")
 
@@ -52,7 +53,7 @@ class SgdSettings:
 
 
 def stochastic_gradients(
-    model: nn.Module, loss_fn: LossFunction, data: Tensor, settings: SgdSettings
+    model: nn.Module, loss_fn: LossFunction, data, settings: SgdSettings
 ) -> Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]:
     """A function (weights (R, N), generator) -> gradients (R, N), mean minibatch losses (R,)."""
     losses = losses_at(model, loss_fn)
@@ -62,17 +63,18 @@ def stochastic_gradients(
         signs[settings.batch :] = -1
         signs = signs * 2**0.5  # of the mean over both halves: (g − g′)/√2
 
-    def signed_mean(vector: Tensor, batch: Tensor):
+    def signed_mean(vector: Tensor, batch):
         each = losses(vector, batch)
         return (each * signs.to(each) if drawn else each).mean(), each.mean()
 
-    gradients = vmap(grad_and_value(signed_mean, has_aux=True))
+    gradients = mapped(grad_and_value(signed_mean, has_aux=True))
 
     def evaluate(weights: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if drawn:
-            batch = data[torch.randint(len(data), (len(weights), drawn), generator=generator)]
+            chosen = torch.randint(batches.size(data), (len(weights), drawn), generator=generator)
+            batch = batches.taken(data, chosen)
         else:
-            batch = data.expand(len(weights), *data.shape)
+            batch = batches.each_tensor(data, lambda part: part.expand(len(weights), *part.shape))
         gradient, (_, mean) = gradients(weights, batch)
         return gradient, mean
 
@@ -82,7 +84,7 @@ def stochastic_gradients(
 def sgd_steps(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     weights: Tensor,
     settings: SgdSettings,
     *,
@@ -113,7 +115,7 @@ def sgd_steps(
 def projected_sgd(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     path: Path,
     starts: Tensor,
     settings: SgdSettings,
@@ -135,7 +137,7 @@ def projected_sgd(
     nan = float("nan")
     first = {"step": 0, "position": replica["start"], "distance": 0.0, "loss": nan, "step_size": nan}
     tables = [pd.DataFrame({**replica, **first})]
-    loss, squares = torch.zeros(2, len(weights), dtype=torch.float64, device=data.device)
+    loss, squares = torch.zeros(2, len(weights), dtype=torch.float64, device=weights.device)
     before = weights.detach().clone()
     for step, losses in sgd_steps(model, loss_fn, data, weights, s, seed=seed):
         loss += losses.double() / s.period

@@ -9,6 +9,7 @@ In full space the S draws serve three ends: direct Monte Carlo, quadratic Monte 
 and the traces of A in the closed form. In the subspace one set of draws serves every σ.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from valleyscope import batches
 from valleyscope.criteria import FullSpaceModel, IncrementModel, LandscapeBounds, standard_normals
 from valleyscope.eigen import EigenResult, top_eigenpairs
 from valleyscope.estimate import Estimate
@@ -69,10 +71,18 @@ class Candidate:
 
 def full_space_draws(size: int, samples: int, seed: int) -> Tensor:
     """v/σ of every full-space estimate of one seed, (S, N) float32."""
-    return torch.randn(samples, size, generator=torch.Generator().manual_seed(PROBES + seed))
+    return torch.cat(list(draw_blocks(size, samples, seed, samples)))
 
 
-def _trace_draws(V: Tensor, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def draw_blocks(size: int, samples: int, seed: int, at_once: int) -> Iterator[Tensor]:
+    """The same, at most `at_once` rows at a time."""
+    stream = torch.Generator().manual_seed(PROBES + seed)
+    for start in range(0, samples, at_once):
+        rows = range(start, min(start + at_once, samples))
+        yield torch.stack([torch.randn(size, generator=stream) for _ in rows])
+
+
+def trace_draws(V: Tensor, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """vᵀAv and ‖Av‖² for the columns of V (N, S) and their images AV."""
     return (V * images).double().sum(0).cpu().numpy(), images.double().square().sum(0).cpu().numpy()
 
@@ -81,7 +91,7 @@ def full_space_model(increment: IncrementOperator, draws: Tensor) -> FullSpaceMo
     """The model of δ_k in full space from draws (S, N); S products of A."""
     V = draws.T.to(increment.device, increment.dtype)
     slope_square = increment.gradient().double().square().sum().item()
-    return FullSpaceModel(increment.value(), slope_square, *_trace_draws(V, increment.matmat(V)))
+    return FullSpaceModel(increment.value(), slope_square, *trace_draws(V, increment.matmat(V)))
 
 
 def candidate_models(
@@ -89,11 +99,11 @@ def candidate_models(
     loss_fn: LossFunction,
     operator: HessianOperator,
     eigen: EigenResult,
-    candidates: Tensor,
+    candidates,
     draws: Tensor,
     few: int,
 ) -> list[Candidate]:
-    """The models of δ_k for each candidate (C, ...) at the model's weights.
+    """The models of δ_k for each sample of the batch `candidates` at the model's weights.
 
     Takes S products of L_k for draws (S, N), shared by all; D + S with the first candidate alone, D + `few`
     with each other one.
@@ -113,7 +123,7 @@ def candidate_models(
         result.append(
             Candidate(
                 subspace,
-                FullSpaceModel(subspace.value, slope_square, *_trace_draws(V, images)),
+                FullSpaceModel(subspace.value, slope_square, *trace_draws(V, images)),
                 (along.T @ difference / (k + 1)).cpu().numpy(),
                 gradient_share(difference, eigen.vectors),
                 top_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
@@ -133,27 +143,30 @@ def estimate_criteria(
     model: nn.Module,
     loss_fn: LossFunction,
     operator: HessianOperator,
-    data: Tensor,
-    held_out: Tensor,
+    data,
+    held_out,
     eigen: EigenResult,
     grid: Grid,
 ) -> tuple[pd.DataFrame, pd.DataFrame, LandscapeBounds]:
     """Every criterion at one point by every estimator, what it is made of, and the constants of Theorem 2.
 
     Args:
-        operator: of L_k, the first k of `data`; the sample after them is the single next one.
-        held_out: candidates for the next sample (C, ...).
+        operator: of L_k, the first k of the batch `data`; the sample after them is the single next one.
+        held_out: a batch of candidates for the next sample.
         eigen: eigenpairs of H^(k), at least max(dims).
 
     Columns of the two tables: results/README.md, criteria.csv and terms.csv.
     """
     k = operator.samples
-    check_point(k, len(data), max(grid.dims), operator.size)
-    nexts = torch.cat([data[k : k + 1], held_out])
+    check_point(k, batches.size(data), max(grid.dims), operator.size)
+    known, following = batches.rows(data, 0, k), batches.rows(data, k, k + 1)
+    nexts = batches.joined([following, held_out])
     draws = full_space_draws(operator.size, grid.samples, grid.seed)
     models = candidate_models(model, loss_fn, operator, eigen, nexts, draws, grid.candidate_draws)
     with torch.no_grad():
-        losses = torch.cat([operator.losses, loss_fn(model, nexts.to(operator.device))])
+        losses = torch.cat(
+            [operator.losses, loss_fn(model, batches.rows(nexts, 0, len(models), operator.device))]
+        )
     bounds = landscape_bounds(losses, models, k, eigen.values.max().item())
     rows = _pointwise(models)
     for dim in (*grid.dims, operator.size):
@@ -166,7 +179,7 @@ def estimate_criteria(
                 normals = draws if whole else torch.as_tensor(standard_normals(grid.samples, dim, grid.seed))
                 basis = eigen.vectors[:, :dim].double()
                 displacements = sigma * (normals if whole else normals.to(basis) @ basis.T)
-                true = direct_increments(model, loss_fn, data[:k], nexts, displacements)
+                true = direct_increments(model, loss_fn, known, nexts, displacements)
                 sampled = _sampled(models, closed, whole, sigma, normals.numpy(), true)
             for name, chosen in (("single", slice(0, 1)), ("expected", slice(1, None))):
                 estimates = _closed_form(closed[chosen], sigma) | sampled[name]
@@ -267,8 +280,8 @@ def _terms(models: list[Candidate], grid: Grid, size: int, k: int, bounds: Lands
 def fixed_weights_criteria(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
-    held_out: Tensor,
+    data,
+    held_out,
     sizes: list[int],
     grid: Grid,
 ) -> pd.DataFrame:
@@ -278,8 +291,8 @@ def fixed_weights_criteria(
     fixed_weights.csv.
     """
     most = max(sizes)
-    check_point(most, len(data), 1, 1)
-    samples = torch.cat([data[: most + 1], held_out])
+    check_point(most, batches.size(data), 1, 1)
+    samples = batches.joined([batches.rows(data, 0, most + 1), held_out])
     size = sum(p.numel() for p in model.parameters() if p.requires_grad)
     draws = full_space_draws(size, grid.samples, grid.seed)
     rows = []

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from valleyscope import batches
 from valleyscope.criteria import standard_normals, valid_range
 from valleyscope.eigen import EigenResult
 from valleyscope.estimate import Estimate
@@ -64,7 +65,13 @@ def _changes(losses: Tensor, k: int) -> dict[str, np.ndarray]:
 
 
 def expansion_errors(
-    model: nn.Module, loss_fn: LossFunction, data: Tensor, eigen: EigenResult, k: int, grid: Grid
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data,
+    eigen: EigenResult,
+    k: int,
+    grid: Grid,
+    precisions: tuple[str, ...] = tuple(PRECISIONS),
 ) -> pd.DataFrame:
     """RMS error of the quadratic model of L_k and of δ_k, and RMS signal, by precision, D and σ.
 
@@ -72,13 +79,16 @@ def expansion_errors(
     only error is the model's. Columns: results/README.md, expansion.csv.
     """
     double = in_precision(model, "float64")
-    mean = HessianOperator(double, loss_fn, data[:k])
-    sample = HessianOperator(double, loss_fn, data[k : k + 1], keep_graph=True)
+    first = batches.rows(data, 0, k + 1)
+    seen_as = {name: batches.cast(first, PRECISIONS[name]) for name in precisions}
+    seen = batches.cast(first, torch.float64)
+    mean = HessianOperator(double, loss_fn, batches.rows(seen, 0, k))
+    sample = HessianOperator(double, loss_fn, batches.rows(seen, k, k + 1), keep_graph=True)
     rows = []
-    evaluated = {name: in_precision(model, name) for name in PRECISIONS}
+    evaluated = {name: in_precision(model, name) for name in precisions}
     still = torch.zeros(1, mean.size, dtype=torch.float64)
     at_centre = {
-        name: _changes(displaced_losses(m, loss_fn, data[: k + 1], still), k) for name, m in evaluated.items()
+        name: _changes(displaced_losses(m, loss_fn, seen_as[name], still), k) for name, m in evaluated.items()
     }
     for dim, directions in _directions(eigen, grid.dims, mean.size, grid.samples, grid.seed).items():
         slopes = {"loss": directions @ mean.gradient(), "sample": directions @ sample.gradient()}
@@ -88,7 +98,7 @@ def expansion_errors(
         bends["increment"] = (bends["sample"] - bends["loss"]) / (k + 1)
         for sigma in grid.sigmas:
             for name, evaluated_model in evaluated.items():
-                losses = displaced_losses(evaluated_model, loss_fn, data[: k + 1], sigma * directions)
+                losses = displaced_losses(evaluated_model, loss_fn, seen_as[name], sigma * directions)
                 changes = _changes(losses, k)
                 for quantity in ("loss", "increment"):
                     modelled = (sigma * slopes[quantity] + sigma**2 / 2 * bends[quantity]).cpu().numpy()
@@ -113,7 +123,7 @@ def validity(errors: pd.DataFrame, limit: float) -> pd.DataFrame:
 
 
 def moments_by_precision(
-    model: nn.Module, loss_fn: LossFunction, data: Tensor, eigen: EigenResult, k: int, grid: Grid
+    model: nn.Module, loss_fn: LossFunction, data, eigen: EigenResult, k: int, grid: Grid
 ) -> pd.DataFrame:
     """Δ₂^(D) and Δ₂ by direct Monte Carlo on the same draws in each precision.
 
@@ -123,13 +133,12 @@ def moments_by_precision(
     size = len(eigen.vectors)
     for name in PRECISIONS:
         evaluated = in_precision(model, name)
+        seen = batches.cast(batches.rows(data, 0, k + 1), PRECISIONS[name])
         still = torch.zeros(1, size, dtype=torch.float64)
-        value = (
-            _changes(displaced_losses(evaluated, loss_fn, data[: k + 1], still), k)["increment"].item() ** 2
-        )
+        value = _changes(displaced_losses(evaluated, loss_fn, seen, still), k)["increment"].item() ** 2
         for dim, directions in _directions(eigen, grid.dims, size, grid.samples, grid.seed).items():
             for sigma in grid.sigmas:
-                losses = displaced_losses(evaluated, loss_fn, data[: k + 1], sigma * directions)
+                losses = displaced_losses(evaluated, loss_fn, seen, sigma * directions)
                 delta = _changes(losses, k)["increment"]
                 estimate = Estimate.of(delta**2)
                 row = {"precision": name, "dim": dim, "sigma": sigma, "value": value}
@@ -141,7 +150,7 @@ def moments_by_precision(
 def compare_estimators(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     eigen: EigenResult,
     k: int,
     grid: Grid,
@@ -152,8 +161,10 @@ def compare_estimators(
     All in float64, so that small σ are not lost in rounding. Columns: results/README.md, estimators.csv.
     """
     double = in_precision(model, "float64")
-    mean = HessianOperator(double, loss_fn, data[:k])
-    increment = IncrementOperator(mean, HessianOperator(double, loss_fn, data[k : k + 1], keep_graph=True))
+    seen = batches.cast(batches.rows(data, 0, k + 1), torch.float64)
+    known, following = batches.rows(seen, 0, k), batches.rows(seen, k, k + 1)
+    mean = HessianOperator(double, loss_fn, known)
+    increment = IncrementOperator(mean, HessianOperator(double, loss_fn, following, keep_graph=True))
     basis = torch.linalg.qr(eigen.vectors[:, : max(grid.dims)].double())[0]
     whole = increment_model_in(increment, basis)
     rows = []
@@ -162,7 +173,7 @@ def compare_estimators(
         normals = standard_normals(max(counts), dim, grid.seed)
         directions = torch.as_tensor(normals).to(basis) @ basis[:, :dim].T
         for sigma in grid.sigmas:
-            true = direct_increments(double, loss_fn, data[:k], data[k : k + 1], sigma * directions)[:, 0]
+            true = direct_increments(double, loss_fn, known, following, sigma * directions)[:, 0]
             modelled = quadratic.at(sigma * normals)
             terms = quadratic.terms(sigma)
             summary = {

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from valleyscope import batches
 from valleyscope.paths import Path, straight_line
 from valleyscope.seeding import generator
 from valleyscope.weights import LossFunction, replica_gradients, replica_losses, require_finite
 
-Draw = Callable[[int, torch.Generator], Tensor]  # points -> a minibatch for each
+Draw = Callable[[int, torch.Generator], object]  # points -> a minibatch for each
 Step = Callable[[Tensor, torch.Generator, Draw], tuple[Tensor, Tensor]]  # points -> gradients, losses
 
 
@@ -81,7 +82,7 @@ Show = Callable[[int, float], None]
 def relax(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     points: Tensor,
     descent: Descent,
     *,
@@ -128,7 +129,7 @@ def curve_path(points: Tensor, basis: str, pivots: int) -> Path:
 def train_curve(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     ends: Tensor,
     descent: Descent,
     basis: str,
@@ -166,7 +167,7 @@ def train_curve(
 def autoneb(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     ends: Tensor,
     descent: Descent,
     neb: NebSettings,
@@ -226,7 +227,7 @@ def band_forces(points: Tensor, gradient: Tensor, spring: float) -> Tensor:
     return -(gradient - along(gradient)) + even + kink * (pull - along(pull))
 
 
-def _insert(model, loss_fn, data: Tensor, points: Tensor, neb: NebSettings) -> Tensor:
+def _insert(model, loss_fn, data, points: Tensor, neb: NebSettings) -> Tensor:
     """The pivots with new ones in the middle of the segments that lie too high."""
     middles = (points[1:] + points[:-1]) / 2
     losses = replica_losses(model, loss_fn, torch.cat([points[[0, -1]], middles]), data, chunk=8).mean(1)
@@ -239,21 +240,21 @@ def _insert(model, loss_fn, data: Tensor, points: Tensor, neb: NebSettings) -> T
     return points
 
 
-def _drawer(data: Tensor, batch: int) -> Draw:
-    """Draws one minibatch, with replacement, for all points: (points, batch, ...).
+def _drawer(data, batch: int) -> Draw:
+    """Draws one minibatch, with replacement, for all points, which are its first axis.
 
     Neighbours that see the same noise stay neighbours.
     """
 
-    def draw(points: int, stream: torch.Generator) -> Tensor:
-        chosen = data[torch.randint(len(data), (batch,), generator=stream)] if batch else data
-        return chosen.expand(points, *chosen.shape)
+    def draw(points: int, stream: torch.Generator):
+        drawn = torch.randint(batches.size(data), (batch,), generator=stream) if batch else slice(None)
+        return batches.each_tensor(batches.taken(data, drawn), lambda part: part.expand(points, *part.shape))
 
     return draw
 
 
 def _descend(
-    points: Tensor, step: Step, data: Tensor, descent: Descent, cycle: int, seed: int, on_step: Show
+    points: Tensor, step: Step, data, descent: Descent, cycle: int, seed: int, on_step: Show
 ) -> tuple[Tensor, float]:
     """One cycle; returns the points and the mean loss over its last tenth."""
     stream, draw = generator(seed, cycle), _drawer(data, descent.batches[cycle])

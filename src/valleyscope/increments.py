@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from valleyscope import batches
 from valleyscope.criteria import IncrementModel
 from valleyscope.eigen import EigenResult
 from valleyscope.errors import InputError
@@ -85,28 +86,26 @@ def increment_model_in(increment: IncrementOperator, basis: Tensor) -> Increment
 
 
 def direct_increments(
-    model: nn.Module, loss_fn: LossFunction, data: Tensor, candidates: Tensor, displacements: Tensor
+    model: nn.Module, loss_fn: LossFunction, data, candidates, displacements: Tensor
 ) -> np.ndarray:
     """True δ_k(w + u) for each displacement and candidate.
 
     Args:
-        data: the k samples of L_k (k, ...); candidates: for ℓ_{k+1} (C, ...); displacements: u (S, N).
+        data: a batch with the k samples of L_k; candidates: one with C for ℓ_{k+1}; displacements: u (S, N).
 
     Returns (S, C) in float64. Several points are evaluated in one batched computation.
     """
-    return increments(
-        displaced_losses(model, loss_fn, torch.cat([data, candidates]), displacements), len(data)
-    )
+    samples = batches.joined([data, candidates])
+    return increments(displaced_losses(model, loss_fn, samples, displacements), batches.size(data))
 
 
-def displaced_losses(
-    model: nn.Module, loss_fn: LossFunction, samples: Tensor, displacements: Tensor
-) -> Tensor:
-    """Losses of all samples (n, ...) at w + u for displacements u (S, N): (S, n)."""
+def displaced_losses(model: nn.Module, loss_fn: LossFunction, samples, displacements: Tensor) -> Tensor:
+    """Losses of all n samples of a batch at w + u for displacements u (S, N): (S, n)."""
     centre = flat_weights(model)
-    at_once = max(1, NUMBERS_AT_ONCE // samples[0].numel())
-    chunk = max(1, min(POINTS_AT_ONCE, at_once // len(samples)))
-    pieces = samples.to(centre.device).split(at_once)
+    total = batches.size(samples)
+    at_once = max(1, NUMBERS_AT_ONCE // batches.numbers(samples))
+    chunk = max(1, min(POINTS_AT_ONCE, at_once // total))
+    pieces = batches.split(batches.rows(samples, 0, total, centre.device), at_once)
     return torch.cat(
         [
             torch.cat([replica_losses(model, loss_fn, centre + part, piece) for piece in pieces], dim=1)
@@ -115,9 +114,9 @@ def displaced_losses(
     )
 
 
-def sample_operators(model: nn.Module, loss_fn: LossFunction, samples: Tensor) -> Iterator[HessianOperator]:
-    """The Hessian operator of each sample alone."""
-    for sample in samples.split(1):
+def sample_operators(model: nn.Module, loss_fn: LossFunction, samples) -> Iterator[HessianOperator]:
+    """The Hessian operator of each sample of a batch alone."""
+    for sample in batches.split(samples, 1):
         yield HessianOperator(model, loss_fn, sample, keep_graph=True)
 
 

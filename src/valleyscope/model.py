@@ -1,7 +1,8 @@
 """The decoder-only transformer of this study, whole in one file.
 
 The core of nanochat's architecture at any size: rotary positions, QK-norm, RMSNorm without
-parameters, ReLU² MLP, untied head, no biases, optional grouped-query attention.
+parameters, ReLU² MLP, untied head, no biases, optional grouped-query attention. Three of these can be
+exchanged for nanoGPT's: learned positions, GELU, LayerNorm with learnable scale and shift.
 Attention is written out (no fused kernel), so it can be differentiated twice and mapped over weights.
 """
 
@@ -10,6 +11,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+EXCHANGED = {
+    "positions": ("rotary", "learned"),
+    "activation": ("relu2", "gelu"),
+    "norm": ("rms", "layer"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,14 @@ class ModelSettings:
     heads: int  # H
     kv_heads: int  # G ≤ H; G < H is grouped-query attention
     mlp_ratio: int = 4
+    positions: str = "rotary"  # or "learned"
+    activation: str = "relu2"  # or "gelu"
+    norm: str = "rms"  # without parameters, or "layer", with
 
     def __post_init__(self):
+        for name, known in EXCHANGED.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"model.{name}: {getattr(self, name)!r} is neither {' nor '.join(known)}")
         if self.width % (2 * self.heads):
             raise ValueError(f"model.width: {self.width} is not a multiple of 2 x heads = {2 * self.heads}")
         if self.heads % self.kv_heads:
@@ -34,6 +47,18 @@ class ModelSettings:
 def rms_norm(x: Tensor) -> Tensor:
     """x / rms(x) over the last axis (Zhang & Sennrich 2019), without a learnable scale."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+
+
+class RMSNorm(nn.Module):
+    """`rms_norm` as a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x)
+
+
+def new_norm(s: ModelSettings) -> nn.Module:
+    """The normalisation of a residual stream of width C."""
+    return RMSNorm() if s.norm == "rms" else nn.LayerNorm(s.width)
 
 
 def rotary_tables(context: int, head_width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
@@ -60,13 +85,15 @@ class Attention(nn.Module):
         self.value = nn.Linear(s.width, s.kv_heads * self.head_width, bias=False)
         self.output = nn.Linear(s.width, s.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
         B, T, C = x.shape
         d = self.head_width
         q = self.query(x).view(B, T, self.heads, d).transpose(1, 2)  # (B, H, T, d)
         k = self.key(x).view(B, T, self.kv_heads, d).transpose(1, 2)  # (B, G, T, d)
         v = self.value(x).view(B, T, self.kv_heads, d).transpose(1, 2)
-        q, k = rms_norm(rotate(q, cos, sin)), rms_norm(rotate(k, cos, sin))
+        if rotation is not None:
+            q, k = rotate(q, *rotation), rotate(k, *rotation)
+        q, k = rms_norm(q), rms_norm(k)
         if self.kv_heads < self.heads:
             repeats = self.heads // self.kv_heads
             k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)
@@ -77,15 +104,17 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear maps around ReLU² (So et al. 2021)."""
+    """Two linear maps around ReLU² (So et al. 2021) or GELU (Hendrycks & Gimpel 2016)."""
 
     def __init__(self, s: ModelSettings):
         super().__init__()
         self.up = nn.Linear(s.width, s.mlp_ratio * s.width, bias=False)
         self.down = nn.Linear(s.mlp_ratio * s.width, s.width, bias=False)
+        self.gelu = s.activation == "gelu"
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.relu(self.up(x)).square())
+        hidden = self.up(x)
+        return self.down(F.gelu(hidden) if self.gelu else F.relu(hidden).square())
 
 
 class Block(nn.Module):
@@ -95,10 +124,11 @@ class Block(nn.Module):
         super().__init__()
         self.attention = Attention(s)
         self.mlp = MLP(s)
+        self.attention_norm, self.mlp_norm = new_norm(s), new_norm(s)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attention(rms_norm(x), cos, sin)
-        return x + self.mlp(rms_norm(x))
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), rotation)
+        return x + self.mlp(self.mlp_norm(x))
 
 
 class Transformer(nn.Module):
@@ -110,6 +140,10 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(settings.vocab_size, settings.width)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.depth))
         self.head = nn.Linear(settings.width, settings.vocab_size, bias=False)
+        self.embedding_norm, self.head_norm = new_norm(settings), new_norm(settings)
+        self.rotary = settings.positions == "rotary"
+        if not self.rotary:
+            self.positions = nn.Embedding(settings.context, settings.width)
         cos, sin = rotary_tables(settings.context, settings.width // settings.heads)
         self.register_buffer("cos", cos.to(self.head.weight.dtype), persistent=False)
         self.register_buffer("sin", sin.to(self.head.weight.dtype), persistent=False)
@@ -132,16 +166,21 @@ class Transformer(nn.Module):
                 layer.weight.uniform_(-bound, bound, generator=generator)
             attention.output.weight.zero_()
             mlp.down.weight.zero_()
+        if not self.rotary:
+            self.positions.weight.normal_(std=0.02, generator=generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
         T = tokens.shape[1]
         if self.settings.context < T:
             raise ValueError(f"input of {T} tokens is longer than context = {self.settings.context}")
-        cos, sin = self.cos[:T], self.sin[:T]
-        x = rms_norm(self.embedding(tokens))
+        x = self.embedding(tokens)
+        if not self.rotary:
+            x = x + self.positions.weight[:T]
+        x = self.embedding_norm(x)
+        rotation = (self.cos[:T], self.sin[:T]) if self.rotary else None
         for block in self.blocks:
-            x = block(x, cos, sin)
-        return self.head(rms_norm(x))
+            x = block(x, rotation)
+        return self.head(self.head_norm(x))
 
 
 def sequence_losses(model: nn.Module, batch: Tensor) -> Tensor:

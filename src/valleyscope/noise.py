@@ -9,28 +9,26 @@ A minibatch of B samples drawn with replacement has a gradient of mean ∇L and 
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad
 
 from valleyscope import batches
 from valleyscope.operators import DataOperator, Piece, sample_losses
-from valleyscope.weights import LossFunction, LossModule, select_parameters
+from valleyscope.weights import LossFunction, LossModule, flatten, mapped, select_parameters
 
 
 def scores(model: nn.Module, loss_fn: LossFunction, batch, params: list[str] | None = None) -> Tensor:
-    """Gradients of the losses of single samples at the model's weights, (n, N).
-
-    Layers that torch.func.vmap cannot map over samples raise its RuntimeError.
-    """
+    """Gradients of the losses of single samples at the model's weights, (n, N)."""
     module = LossModule(model, loss_fn)
     chosen = {f"model.{name}": p.detach() for name, p in select_parameters(model, params).items()}
 
     def loss(parameters: dict[str, Tensor], sample) -> Tensor:
-        alone = batches.each_tensor(sample, lambda part: part[None])
+        alone = batches.taken(sample, None)
         return sample_losses(functional_call(module, parameters, (alone,)), alone)[0]
 
     with torch.no_grad():  # of weights outside `params`; torch.func.grad does not see it
-        gradients = vmap(grad(loss), in_dims=(None, 0))(chosen, batch)
-    return torch.cat([gradients[name].flatten(1) for name in chosen], dim=1)
+        return mapped(lambda parameters, sample: flatten(grad(loss)(parameters, sample).values()), (None, 0))(
+            chosen, batch
+        )
 
 
 class GradientCovariance(DataOperator):

@@ -51,8 +51,8 @@ class Place:
 def describe_minimum(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
-    held_out: Tensor,
+    data,
+    held_out,
     weights: Tensor,
     *,
     probes: int,
@@ -68,7 +68,7 @@ def describe_minimum(
     with at_weights(model, weights):
         operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
         norm = operator.gradient().double().norm().item()
-        noise = scores(model, loss_fn, data).double().square().sum(1).mean().item() / len(data)
+        noise = scores(model, loss_fn, data).double().square().sum(1).mean().item() / operator.samples
         return {
             "train_loss": operator.loss,
             "held_out_loss": mean_loss(model, loss_fn, held_out),
@@ -83,7 +83,7 @@ def profile_path(
     model: nn.Module,
     loss_fn: LossFunction,
     logits_fn: Callable[[nn.Module, object], Tensor],
-    data: Tensor,
+    data,
     path: Path,
     positions: list[float],
     settings: ProfileSettings,
@@ -214,7 +214,7 @@ def _curvature(operator: HessianOperator, probes: int, tol: float, seed: int) ->
 def curvature_profile(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     path: Path,
     positions: list[float],
     *,
@@ -235,7 +235,7 @@ def curvature_profile(
 def path_spectrum(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
+    data,
     path: Path,
     positions: list[float],
     *,
@@ -271,16 +271,17 @@ def path_spectrum(
 def loss_profile(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
-    held_out: Tensor,
+    data,
+    held_out,
     path: Path,
     positions: list[float],
 ) -> pd.DataFrame:
-    """One row a position: train_loss and held_out_loss (nats)."""
+    """One row a position: train_loss and, unless `held_out` is None, held_out_loss (nats)."""
     rows = []
     for position in positions:
         with at_weights(model, path.point(position)):
-            train_loss = mean_loss(model, loss_fn, data)
-            held_out_loss = mean_loss(model, loss_fn, held_out)
-        rows.append((position, train_loss, held_out_loss))
-    return pd.DataFrame(rows, columns=["position", "train_loss", "held_out_loss"])
+            row = {"position": position, "train_loss": mean_loss(model, loss_fn, data)}
+            if held_out is not None:
+                row["held_out_loss"] = mean_loss(model, loss_fn, held_out)
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -27,6 +27,7 @@ FIGURES = (
     "eigensolvers",
     "geometry",
     "sequences",
+    "architectures",
     "valley",
     "path_profile",
     "path_groups",

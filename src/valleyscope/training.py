@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from valleyscope import batches
 from valleyscope.errors import InputError
 from valleyscope.weights import LossFunction, require_finite
 
@@ -54,40 +55,41 @@ def cosine_schedule(step: int, steps: int, warmup: int = 0) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def mean_loss(model: nn.Module, loss_fn: LossFunction, data: Tensor, chunk: int | None = None) -> float:
-    """Mean over all samples of `data` (n, ...), summed in float64, `chunk` samples at a time.
+def mean_loss(model: nn.Module, loss_fn: LossFunction, data, chunk: int | None = None) -> float:
+    """Mean over all samples of the batch `data`, summed in float64, `chunk` samples at a time.
 
     By default a chunk holds about 16,384 numbers of `data`, so that activations stay small.
     """
-    chunk = chunk or max(1, 16_384 // data[0].numel())
+    chunk = chunk or max(1, 16_384 // batches.numbers(data))
     with torch.no_grad():
-        total = sum(loss_fn(model, part).double().sum().item() for part in data.split(chunk))
-    return total / len(data)
+        total = sum(loss_fn(model, part).double().sum().item() for part in batches.split(data, chunk))
+    return total / batches.size(data)
 
 
 def train(
     model: nn.Module,
     loss_fn: LossFunction,
-    data: Tensor,
-    held_out: Tensor,
+    data,
+    held_out,
     settings: TrainingSettings,
     *,
     seed: int,
     on_record: Callable[[Record], None] = lambda record: None,
     on_step: Callable[[int], None] = lambda step: None,
 ) -> list[Record]:
-    """Train `model` in place on `data` (n, ...); returns the records, the first before any step.
+    """Train `model` in place on the batch `data`; returns the records, the first before any step.
 
     `on_step` is called with the number of steps taken after each of them, when `model` holds their result.
     The same seed, machine and thread count give bit-identical weights.
     Raises FloatingPointError with the step if the loss is not finite.
     """
     s = settings
-    if s.batch > len(data):
-        raise InputError(f"batch = {s.batch} is larger than the data, {len(data)} samples")
+    total = batches.size(data)
+    if s.batch > total:
+        raise InputError(f"batch = {s.batch} is larger than the data, {total} samples")
     generator = torch.Generator().manual_seed(seed)
     optimiser = s.build(model.parameters())
-    steps_an_epoch = len(data) // s.batch
+    steps_an_epoch = total // s.batch
     steps = s.epochs * steps_an_epoch
     records = []
 
@@ -97,17 +99,18 @@ def train(
         records.append(Record(step, step * s.batch, rate, train_loss, held))
         on_record(records[-1])
 
-    record(0, 0.0, mean_loss(model, loss_fn, data[: len(held_out)]))
+    record(0, 0.0, mean_loss(model, loss_fn, batches.rows(data, 0, batches.size(held_out))))
     recent: list[float] = []
     for step in range(steps):
         position = step % steps_an_epoch
         if position == 0:
             first_pass = step == 0
-            order = torch.arange(len(data)) if first_pass else torch.randperm(len(data), generator=generator)
+            order = torch.arange(total) if first_pass else torch.randperm(total, generator=generator)
         rate = s.learning_rate * cosine_schedule(step, steps, s.warmup)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = loss_fn(model, data[order[position * s.batch : (position + 1) * s.batch]]).mean()
+        chosen = order[position * s.batch : (position + 1) * s.batch]
+        loss = loss_fn(model, batches.taken(data, chosen)).mean()
         require_finite(loss, f"training loss at step {step}")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

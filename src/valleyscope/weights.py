@@ -5,6 +5,7 @@ tied ones once.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from valleyscope import batches
 from valleyscope.errors import InputError
 
 LossFunction = Callable[[nn.Module, object], Tensor]
@@ -94,7 +96,7 @@ def replica_losses(
 ) -> Tensor:
     """Losses of one batch at many points: weights (R, N) -> (R, n), `chunk` points at a time."""
     with torch.no_grad():
-        return vmap(losses_at(model, loss_fn), in_dims=(0, None), chunk_size=chunk)(weights, batch)
+        return mapped(losses_at(model, loss_fn), in_dims=(0, None), chunk=chunk)(weights, batch)
 
 
 def replica_gradients(
@@ -102,7 +104,51 @@ def replica_gradients(
 ) -> Callable[[Tensor, object], tuple[Tensor, Tensor]]:
     """A function (weights (R, N), batches with R first) -> gradients (R, N), mean losses (R,)."""
     losses = losses_at(model, loss_fn)
-    return vmap(grad_and_value(lambda vector, batch: losses(vector, batch).mean()))
+    return mapped(grad_and_value(lambda vector, batch: losses(vector, batch).mean()))
+
+
+def mapped(function: Callable, in_dims: tuple = (0, 0), chunk: int | None = None) -> Callable:
+    """`vmap(function, in_dims)`, or a loop that says so where a layer cannot be mapped.
+
+    Takes two arguments, each a tensor, tuple or dict of tensors; in_dims: 0 to map over its first axis, None
+    to give it whole.
+    """
+    batched = vmap(function, in_dims=in_dims, chunk_size=chunk)
+    stopped = False
+
+    def call(first, second):
+        nonlocal stopped
+        if not stopped:
+            try:
+                return batched(first, second)
+            except RuntimeError as error:
+                if not any(sign in str(error) for sign in ("atching rule", "vmap")):
+                    raise
+                stopped = True
+                warnings.warn(
+                    f"a layer cannot be mapped over many points, they are taken one by one "
+                    f"({str(error).splitlines()[0]})",
+                    stacklevel=2,
+                )
+        return _stacked([function(*pair) for pair in _each(first, second, in_dims)])
+
+    return call
+
+
+def _each(first, second, in_dims: tuple) -> Iterator[tuple]:
+    """The pairs of arguments that a mapped function gets."""
+    for index in range(batches.size(first if in_dims[0] == 0 else second)):
+        yield tuple(
+            part if dim is None else batches.taken(part, index)
+            for part, dim in zip((first, second), in_dims, strict=True)
+        )
+
+
+def _stacked(results: list):
+    """Results of single calls, tensors or nested tuples of them, as vmap would return them."""
+    if isinstance(results[0], Tensor):
+        return torch.stack(results)
+    return tuple(_stacked(list(parts)) for parts in zip(*results, strict=True))
 
 
 def require_finite(value: Tensor | float, quantity: str) -> None:

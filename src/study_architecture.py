@@ -1,0 +1,54 @@
+"""Train one architecture and measure on it what Paper A claims.
+
+Example:
+    python src/study_architecture.py --name mlp --kind mlp --settings '{"width": 64, "depth": 2}' \\
+        --tokens corpus/tokens.safetensors --context 32 --samples 512 --held-out 256 --seed 0 \\
+        --training '{"epochs": 1, "batch": 2, "learning_rate": 2e-3, "warmup": 8, "weight_decay": 0.01,
+                     "record_every": 64}' \\
+        --study '{"k": [16, 64], "candidates": 16, "candidate_draws": 4, "dims": [1, 8], "sigmas": [1e-3],
+                  "samples": 8, "tolerance": 1e-3,
+                  "validity": {"k": 64, "limit": 0.1, "samples": 6, "sigmas": [1e-4, 1e-3, 1e-2]}}' \\
+        --points points.csv --summary summary.csv --cost cost.csv
+"""
+
+from pathlib import Path
+
+import _architecture
+import _stage
+from valleyscope.architecture_study import StudySettings, study
+from valleyscope.architectures import KINDS
+from valleyscope.artifacts import write_table
+from valleyscope.training import TrainingSettings
+
+
+def main(args):
+    data, held_out = _architecture.data(args, args.seed)
+    result = study(
+        _architecture.model(args, args.seed),
+        KINDS[args.kind].loss_fn,
+        data,
+        held_out,
+        args.training,
+        args.study,
+        seed=args.seed,
+        memory_budget=args.memory_budget,
+    )
+    meta = _stage.meta(args, args.tokens)
+    for name in ("points", "summary", "cost"):
+        table = getattr(result, name)
+        table.insert(0, "architecture", args.name)
+        table.insert(1, "seed", args.seed)
+        write_table(table, getattr(args, name), meta)
+
+
+if __name__ == "__main__":
+    parser = _architecture.parser(__doc__)
+    parser.add_argument("--seed", type=int, required=True, help="of weights and data order")
+    parser.add_argument(
+        "--training", type=_stage.settings(TrainingSettings), required=True, help="settings, JSON"
+    )
+    parser.add_argument("--study", type=_stage.settings(StudySettings), required=True, help="settings, JSON")
+    parser.add_argument("--points", type=Path, required=True, help="CSV, a row a k")
+    parser.add_argument("--summary", type=Path, required=True, help="CSV, one row")
+    parser.add_argument("--cost", type=Path, required=True, help="CSV of timings, one row")
+    _stage.run(main, parser)

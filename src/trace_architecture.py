@@ -1,0 +1,75 @@
+"""Train two minima of one architecture, join them, and measure loss and curvature on the path.
+
+Example:
+    python src/trace_architecture.py --name mlp --kind mlp --settings '{"width": 64, "depth": 2}' \\
+        --tokens corpus/tokens.safetensors --context 32 --samples 256 --held-out 256 \\
+        --pair 0 1 --data-seed 0 \\
+        --training '{"epochs": 60, "batch": 32, "learning_rate": 5e-3, "warmup": 20, "weight_decay": 1.0,
+                     "record_every": 64}' \\
+        --descent '{"momentum": 0.9, "weight_decay": 1e-3, "steps": [300], "batches": [16],
+                    "learning_rates": [0.05]}' \\
+        --neb '{"pivots": 3, "spring": 0.03, "insert_above": 1.1, "most_pivots": 19, "refine": 4}' \\
+        --positions 9 --dense 81 --probes 8 --tolerance 1e-2 --losses losses.csv --curvature curvature.csv
+"""
+
+from pathlib import Path
+
+import _architecture
+import _stage
+from valleyscope.architectures import KINDS
+from valleyscope.artifacts import write_table
+from valleyscope.finders import Descent, NebSettings
+from valleyscope.tracing import trace_path
+from valleyscope.training import TrainingSettings, train
+from valleyscope.weights import flat_weights
+
+
+def main(args):
+    data, held_out = _architecture.data(args, args.data_seed)
+    loss_fn = KINDS[args.kind].loss_fn
+    ends = []
+    for seed in args.pair:
+        model = _architecture.model(args, seed)
+        train(model, loss_fn, data, held_out, args.training, seed=seed)
+        ends.append(flat_weights(model))
+    with _stage.progress(2 * sum(args.descent.steps), f"path {args.name} {args.pair}", "step") as bar:
+        result = trace_path(
+            model,
+            *ends,
+            loss_fn,
+            data,
+            held_out=held_out,
+            descent=args.descent,
+            neb=args.neb,
+            positions=args.positions,
+            dense=args.dense,
+            probes=args.probes,
+            drift_positions=0,
+            seed=args.pair[0],
+            tol=args.tolerance,
+            memory_budget=args.memory_budget,
+            on_step=lambda steps, loss: bar.update(steps),
+        )
+    meta = _stage.meta(args, args.tokens)
+    for table, out in ((result.losses, args.losses), (result.curvature, args.curvature)):
+        table.insert(0, "architecture", args.name)
+        table.insert(1, "pair", "-".join(map(str, args.pair)))
+        write_table(table, out, meta)
+
+
+if __name__ == "__main__":
+    parser = _architecture.parser(__doc__)
+    parser.add_argument("--pair", type=int, nargs=2, required=True, help="seeds of the two minima")
+    parser.add_argument("--data-seed", type=int, required=True, help="of the training samples")
+    parser.add_argument(
+        "--training", type=_stage.settings(TrainingSettings), required=True, help="of the minima, JSON"
+    )
+    parser.add_argument("--descent", type=_stage.settings(Descent), required=True, help="settings, JSON")
+    parser.add_argument("--neb", type=_stage.settings(NebSettings), required=True, help="settings, JSON")
+    parser.add_argument("--positions", type=int, required=True, help="with curvature")
+    parser.add_argument("--dense", type=int, required=True, help="positions with losses")
+    parser.add_argument("--probes", type=int, required=True, help="random vectors of Tr H")
+    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ_max")
+    parser.add_argument("--losses", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--curvature", type=Path, required=True, help="CSV to write")
+    _stage.run(main, parser)

@@ -1,0 +1,182 @@
+"""A11: Paper A's measurements on one architecture and seed, from its training run to a row of the table.
+
+The same functions as for the study's transformer: weights are kept after the first k samples of one pass; at
+each, L_k, its eigenspace and the increment of the single next sample and of held-out ones are measured.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from valleyscope import batches
+from valleyscope.decay import fit_power_law
+from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.errors import InputError
+from valleyscope.estimation import Grid, estimate_criteria
+from valleyscope.expansion import expansion_errors, validity
+from valleyscope.hessian import HessianOperator
+from valleyscope.timing import seconds
+from valleyscope.training import TrainingSettings, train
+from valleyscope.weights import LossFunction, at_weights, flat_weights
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What is measured of every architecture."""
+
+    k: list[int]  # samples seen, multiples of the batch
+    candidates: int  # held-out next samples
+    candidate_draws: int  # random vectors of their traces
+    dims: list[int]
+    sigmas: list[float]
+    samples: int  # Monte Carlo draws and random vectors
+    tolerance: float  # residual of an eigenpair over the largest eigenvalue
+    validity: dict  # k, limit, samples and sigmas of σ*
+
+
+@dataclass(frozen=True)
+class Study:
+    """Tables of one architecture and seed: results/README.md, architecture_points.csv and so on."""
+
+    points: pd.DataFrame  # a row a k
+    summary: pd.DataFrame  # one row
+    cost: pd.DataFrame  # one row, timings
+
+
+def study(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data,
+    held_out,
+    training: TrainingSettings,
+    s: StudySettings,
+    *,
+    seed: int,
+    memory_budget: float | None = None,
+) -> Study:
+    """Train `model` on the batch `data` in its order and measure it at every k and, for σ*, at the end."""
+    candidates = batches.rows(held_out, 0, s.candidates)
+    fixed = _fixed_rate(model, loss_fn, data, candidates, s.k)
+    at_k = _train(model, loss_fn, data, held_out, training, s, seed)
+    rows = []
+    for k in s.k:
+        with at_weights(model, at_k[k]):
+            known = batches.rows(data, 0, k)
+            operator = HessianOperator(model, loss_fn, known, memory_budget=memory_budget)
+            eigen = _eigenpairs(operator, max(s.dims), s.tolerance, seed)
+            rows.append(_point(model, loss_fn, operator, data, candidates, eigen, s, seed))
+            if k == s.validity["k"]:
+                cost = _cost(model, loss_fn, operator, known, eigen)
+    points = pd.DataFrame(rows)
+    star = _sigma_star(model, loss_fn, data, s, seed, memory_budget)
+    summary = _summary(points) | {"rate_fixed": fixed, "sigma_star": star}
+    return Study(points, pd.DataFrame([{"parameters": operator.size, **summary}]), pd.DataFrame([cost]))
+
+
+def _fixed_rate(model, loss_fn, data, candidates, sizes: list[int]) -> float:
+    """γ of E(ℓ_{k+1} − L_k)² over the candidates at untrained weights, the same for all k: 0 by algebra."""
+    with torch.no_grad():
+        losses = loss_fn(model, batches.rows(data, 0, max(sizes))).double()
+        nexts = loss_fn(model, candidates).double()
+    squares = [(nexts - losses[:k].mean()).square().mean().item() for k in sizes]
+    return fit_power_law(sizes, squares, 0)[0]
+
+
+def _train(model, loss_fn, data, held_out, training, s: StudySettings, seed: int) -> dict[int, Tensor]:
+    """Weights after the first k samples, for each k; the model ends at those of the whole run."""
+    kept = {}
+
+    def keep(step: int) -> None:
+        if step * training.batch in s.k:
+            kept[step * training.batch] = flat_weights(model)
+
+    train(model, loss_fn, data, held_out, training, seed=seed, on_step=keep)
+    return kept
+
+
+def _eigenpairs(operator: HessianOperator, count: int, tol: float, seed: int) -> EigenResult:
+    eigen = top_eigenpairs(operator, count, tol=tol, seed=seed)
+    if not eigen.converged:
+        raise InputError(f"{count} eigenpairs did not converge to {tol:g}; raise `tolerance` or lower `dims`")
+    return eigen
+
+
+def _point(model, loss_fn, operator, data, candidates, eigen, s: StudySettings, seed: int) -> dict:
+    """One row: the criteria at the smallest σ of the grid, largest D, and their parts."""
+    grid = Grid(s.dims, s.sigmas, s.samples, seed, s.candidate_draws)
+    criteria, terms, _ = estimate_criteria(model, loss_fn, operator, data, candidates, eigen, grid)
+    dim, sigma = max(s.dims), min(s.sigmas)
+    closed = criteria[(criteria["estimator"] == "gaussian_moment") & (criteria["sigma"] == sigma)]
+
+    def moment(next_: str, criterion: str) -> float:
+        cell = closed[(closed["next"] == next_) & (closed["criterion"] == criterion)]
+        return cell[cell["dim"] == cell["dim"].max()]["estimate"].item()
+
+    single = terms[(terms["next"] == "single") & (terms["dim"] == dim) & (terms["sigma"] == sigma)].iloc[0]
+    with torch.no_grad():
+        others = loss_fn(model, batches.rows(candidates, 0, s.candidates, operator.device)).double()
+    whole = moment("single", "delta2")
+    return {
+        "k": operator.samples,
+        "loss": operator.loss,
+        "held_out_loss": others.mean().item(),
+        "dim": dim,
+        "sigma": sigma,
+        "delta2": moment("expected", "delta2"),
+        "delta2_D": moment("expected", "delta2_D"),
+        "ratio": moment("single", "delta2_D") / whole,
+        "shared": single["value"] / whole,
+        "spread_ratio": single["spread_ratio"],
+        "gradient_share": single["gradient_share"],
+        "chance": single["chance"],
+        "lambda_max": eigen.values[0].item(),
+        "products": eigen.matvecs,
+    }
+
+
+def _sigma_star(model, loss_fn, data, s: StudySettings, seed: int, memory_budget: float | None) -> float:
+    """σ* of δ_k in full space in float64 at the end of training; 0 where no σ of the grid is valid."""
+    k = s.validity["k"]
+    operator = HessianOperator(model, loss_fn, batches.rows(data, 0, k), memory_budget=memory_budget)
+    eigen = _eigenpairs(operator, 1, s.tolerance, seed)
+    grid = Grid([1], s.validity["sigmas"], s.validity["samples"], seed)
+    errors = expansion_errors(model, loss_fn, data, eigen, k, grid, precisions=("float64",))
+    stars = validity(errors, s.validity["limit"])
+    chosen = (stars["quantity"] == "increment") & (stars["dim"] == operator.size)
+    star = stars[chosen]["sigma_star"].item()
+    return 0.0 if np.isnan(star) else star
+
+
+def _summary(points: pd.DataFrame) -> dict[str, float]:
+    """What the claim is read off: γ of (k+1)² Δ₂ of the expected next sample, worst or mean of the rest."""
+    rates = {
+        f"rate_{name}": fit_power_law(points["k"], points[name], 2)[0] for name in ("delta2", "delta2_D")
+    }
+    return {
+        "loss": points["loss"].iloc[-1],
+        "held_out_loss": points["held_out_loss"].iloc[-1],
+        **rates,
+        "ratio_off": (points["ratio"] - 1).abs().max(),
+        "shared_off": (points["shared"] - 1).abs().max(),
+        "spread_ratio": points["spread_ratio"].mean(),
+        "gradient_share": points["gradient_share"].mean(),
+        "enrichment": (points["gradient_share"] / points["chance"]).mean(),
+    }
+
+
+def _cost(model, loss_fn, operator: HessianOperator, known, eigen: EigenResult) -> dict:
+    """Seconds of a gradient and of a product of L_k, and what the eigenspace takes in gradients."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    v = eigen.vectors[:, 0]
+    gradient = np.median(seconds(lambda: torch.autograd.grad(loss_fn(model, known).mean(), parameters), 5))
+    product = np.median(seconds(lambda: operator.matvec(v), 5))
+    return {
+        "k": operator.samples,
+        "gradient_seconds": gradient,
+        "product_seconds": product,
+        "products": eigen.matvecs,
+        "gradients": eigen.matvecs * product / gradient,
+    }

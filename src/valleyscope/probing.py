@@ -1,0 +1,345 @@
+"""Paper A's criteria on anyone's model: what one more sample does to the loss around its weights.
+
+    δ_k(w) = (ℓ_{k+1}(w) − L_k(w)) / (k+1),   Δ₁ = |δ_k(w)|,   Δ₂ = E δ_k(w + u)²,   Δ₂^(D) with u in the
+    top-D eigenspace of the Hessian of L_k     (Kiselev & Grabovoy 2026)
+
+The same functions as in the study's own stages, on one next sample.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from valleyscope import batches
+from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
+from valleyscope.criteria import FullSpaceModel, IncrementModel, standard_normals, valid_range
+from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.errors import InputError
+from valleyscope.estimate import Estimate
+from valleyscope.estimation import draw_blocks, trace_draws
+from valleyscope.guarded import guarded
+from valleyscope.hessian import HessianOperator
+from valleyscope.increments import (
+    IncrementOperator,
+    check_point,
+    direct_increments,
+    gradient_share,
+    increment_model,
+)
+from valleyscope.memory import free_memory
+from valleyscope.timing import seconds
+from valleyscope.weights import LossFunction
+
+VALID = 0.1  # error of the quadratic model over its signal, up to which a σ is validated
+COPIES = 8  # of a block of draws that live at once: itself, its image, in float64, displaced weights
+REMEDY = "lower dims or samples, restrict params, or set memory_budget"
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What one more sample does at the model's weights; losses in nats if the loss is.
+
+    Attributes:
+        k: samples in L_k; size: N, weights that were probed.
+        value: a = δ_k(w); pointwise: Δ₁ = |a|.
+        gradient_share: {D: ‖UᵀΔg‖² / ‖Δg‖²}, the captured share of Δg = g_{k+1} − g^(k); chance is D / N.
+        sigma_star: {D: σ}, largest σ of the grid's range up to which the quadratic model is off by at most a
+            tenth of its signal, for the largest D and for D = N; nan where no σ of the grid is.
+        table: a row a criterion ("delta2_D" or "delta2"), estimator ("gaussian_moment" at every D;
+            "quadratic" and "direct" Monte Carlo at the largest D and at D = N), dim and sigma: estimate,
+            standard_error (nan where exact) and seconds, those of the evaluation alone.
+        terms: a row a criterion, dim and sigma: value, slope, curvature and cross, which sum to the closed
+            form, gradient_share, spread_ratio (Var δ in the subspace over that in full space) and chance.
+        eigen: the leading eigenpairs of the Hessian of L_k.
+        costs: a row a stage: seconds, products with the Hessian of L_k, gradients (seconds over those of one
+            gradient of L_k).
+    """
+
+    k: int
+    size: int
+    value: float
+    gradient_share: dict[int, float]
+    sigma_star: dict[int, float]
+    table: pd.DataFrame
+    terms: pd.DataFrame
+    eigen: EigenResult
+    costs: pd.DataFrame
+
+    @property
+    def pointwise(self) -> float:
+        """Δ₁ = |δ_k(w)|."""
+        return abs(self.value)
+
+    def save(self, folder: Path | str) -> None:
+        """Write table.csv, terms.csv, costs.csv, eigenpairs.safetensors and summary.json into `folder`."""
+        folder = Path(folder)
+        meta = provenance({"k": self.k, "size": self.size}, [], torch.get_num_threads())
+        for name in ("table", "terms", "costs"):
+            write_table(getattr(self, name), folder / f"{name}.csv", meta)
+        pairs = {name: getattr(self.eigen, name) for name in ("values", "vectors", "residuals")}
+        save_tensors(pairs, folder / "eigenpairs.safetensors", meta)
+        write_json(self.summary(), folder / "summary.json")
+
+    def summary(self) -> dict:
+        """The result's numbers, as JSON takes them (nan as None)."""
+
+        def plain(value: float) -> float | None:
+            return value if np.isfinite(value) else None
+
+        return {
+            "k": self.k,
+            "size": self.size,
+            "value": self.value,
+            "pointwise": self.pointwise,
+            "gradient_share": {str(dim): share for dim, share in self.gradient_share.items()},
+            "sigma_star": {str(dim): plain(sigma) for dim, sigma in self.sigma_star.items()},
+            "eigenvalues": self.eigen.values.tolist(),
+            "residuals": self.eigen.residuals.tolist(),
+            "products": self.eigen.matvecs,
+        }
+
+
+def probe(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data,
+    *,
+    k: int,
+    dims: list[int],
+    sigmas: list[float],
+    samples: int = 64,
+    seed: int = 0,
+    params: list[str] | None = None,
+    tol: float = 1e-3,
+    memory_budget: float | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+) -> ProbeResult:
+    """Δ₁, Δ₂ and Δ₂^(D) of the sample after the first k, by the closed form and by Monte Carlo.
+
+    Args:
+        model: any module, on any device, float32 or float64; it is left as it was found. In train mode it is
+            probed in eval mode, with a warning if that makes a difference.
+        loss_fn: (model, batch) -> per-sample losses (n,).
+        data: a batch (tensor, tuple or dict of tensors, samples first), a list of batches or a loader; of its
+            samples, in their order, the first k make L_k and the next one is added.
+        dims: D; sigmas: σ of the probes; samples: S, Monte Carlo draws and random vectors of the traces.
+        params: glob patterns on parameter names; all others stay fixed. Frozen parameters always do.
+        tol: residual of an eigenpair over the largest eigenvalue.
+        memory_budget: bytes of the Hessian's graphs; by default half of what is free.
+
+    Raises InputError, in one line with the remedy, for data, losses, layers or sizes that do not fit.
+
+    Example:
+        >>> result = probe(model, losses, (images, labels), k=64, dims=[1, 4, 16], sigmas=[1e-4, 1e-3])
+        >>> result.pointwise, result.gradient_share[16], result.sigma_star
+    """
+    dims, sigmas = _grid("dims", dims), _grid("sigmas", sigmas)
+    if samples < 2:
+        raise InputError(f"samples = {samples}: a standard error needs at least 2 draws")
+    if k < 1:
+        raise InputError(f"k = {k}: L_k needs at least one sample")
+    with guarded(model, params, REMEDY):
+        seen = batches.first(data, k + 1)
+        size = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        check_point(k, batches.size(seen), max(dims), size)
+        clock = _Clock(on_stage)
+        known, following = batches.rows(seen, 0, k), batches.rows(seen, k, k + 1)
+        operator = HessianOperator(model, loss_fn, known, memory_budget=memory_budget)
+        eigen = top_eigenpairs(operator, max(dims), tol=tol, seed=seed)
+        if not eigen.converged:
+            raise InputError(
+                f"{max(dims)} eigenpairs did not converge to {tol:g} in {eigen.matvecs} products; "
+                "raise tol or lower dims"
+            )
+        clock.stop("I subspace", eigen.matvecs)
+        on_device = batches.rows(following, 0, 1, operator.device)
+        increment = IncrementOperator(operator, HessianOperator(model, loss_fn, on_device, keep_graph=True))
+        subspace = increment_model(operator, eigen, increment.sample, k)
+        clock.stop("II coefficients", 0)
+        full, drawn = _full_space(increment, samples, seed)
+        clock.stop("traces in full space", samples)
+        point = _Point(model, loss_fn, known, following, eigen, subspace, full, drawn, samples, seed)
+        rows, sigma_star = [], {}
+        for dim in (*dims, size):
+            errors = []
+            for sigma in sigmas:
+                cell = {"criterion": "delta2" if dim == size else "delta2_D", "dim": dim, "sigma": sigma}
+                rows.append({**cell, **_closed_form(point.at(dim), sigma)})
+                if dim in (dims[-1], size):
+                    modelled, quadratic = _monte_carlo("quadratic", point.modelled, dim, sigma)
+                    true, direct = _monte_carlo("direct", point.true, dim, sigma)
+                    rows += [{**cell, **quadratic}, {**cell, **direct}]
+                    errors.append(_rms(true - modelled) / _rms(modelled - point.subspace.value))
+            if errors:
+                sigma_star[dim] = valid_range(sigmas, errors, VALID)[1]
+        clock.stop("III evaluation", 0)
+        shares = gradient_share(increment.gradient(), eigen.vectors)
+        costs = clock.table(_gradient_seconds(model, loss_fn, operator, known))
+    return ProbeResult(
+        k=k,
+        size=size,
+        value=subspace.value,
+        gradient_share={dim: float(shares[dim - 1]) for dim in dims},
+        sigma_star=sigma_star,
+        table=pd.DataFrame(rows),
+        terms=pd.DataFrame([_terms(point, dim, sigma, shares) for dim in (*dims, size) for sigma in sigmas]),
+        eigen=eigen,
+        costs=costs,
+    )
+
+
+def _grid(name: str, values: list) -> list:
+    """The values in ascending order, once each; InputError unless all are above 0."""
+    values = sorted(set(values))
+    if not values or not values[0] > 0 or not np.isfinite(values).all():
+        raise InputError(f"{name} = {values}: give at least one, all above 0")
+    return values
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+@dataclass(frozen=True)
+class _Point:
+    """The weights with their two models of δ_k, and the draws at which they are compared with it."""
+
+    model: nn.Module
+    loss_fn: LossFunction
+    known: object  # the k samples
+    following: object  # the one added
+    eigen: EigenResult
+    subspace: IncrementModel
+    full: FullSpaceModel
+    drawn: np.ndarray  # cᵀv over the full-space draws v/σ (S,)
+    samples: int
+    seed: int
+
+    @property
+    def size(self) -> int:
+        return len(self.eigen.vectors)
+
+    def at(self, dim: int) -> IncrementModel | FullSpaceModel:
+        return self.full if dim == self.size else self.subspace.leading(dim)
+
+    def modelled(self, dim: int, sigma: float) -> np.ndarray:
+        """The quadratic model at the draws (S,)."""
+        if dim == self.size:
+            return self.full.value + sigma * self.drawn + sigma**2 / 2 * self.full.traces
+        return self.at(dim).at(sigma * standard_normals(self.samples, dim, self.seed))
+
+    def true(self, dim: int, sigma: float) -> np.ndarray:
+        """δ_k at the draws (S,)."""
+        parts = [
+            direct_increments(self.model, self.loss_fn, self.known, self.following, block)[:, 0]
+            for block in self._displacements(dim, sigma)
+        ]
+        result = np.concatenate(parts)
+        if not np.isfinite(result).all():
+            raise FloatingPointError(f"an increment at sigma = {sigma:g} is not finite; lower sigma")
+        return result
+
+    def _displacements(self, dim: int, sigma: float) -> Iterator[Tensor]:
+        vectors = self.eigen.vectors
+        if dim == self.size:
+            for block in draw_blocks(dim, self.samples, self.seed, _rows_at_once(vectors)):
+                yield sigma * block
+        else:
+            normals = torch.as_tensor(standard_normals(self.samples, dim, self.seed)).to(vectors.device)
+            for block in normals.split(_rows_at_once(vectors)):
+                yield sigma * (block @ vectors[:, :dim].double().T)
+
+
+def _rows_at_once(vectors: Tensor) -> int:
+    """Draws of which a block and all that is computed from it fit an eighth of the free memory."""
+    each = COPIES * len(vectors) * vectors.dtype.itemsize
+    return max(1, int(free_memory(vectors.device) / 8 / each))
+
+
+def _full_space(increment: IncrementOperator, samples: int, seed: int) -> tuple[FullSpaceModel, np.ndarray]:
+    """The model of δ_k in full space from S products of A, and cᵀv at its draws."""
+    slope = increment.gradient()
+    parts = []
+    for block in draw_blocks(increment.size, samples, seed, _rows_at_once(slope)):
+        V = block.T.to(increment.device, increment.dtype)
+        along = (V.double().T @ slope.double()).cpu().numpy()
+        parts.append((*trace_draws(V, increment.matmat(V)), along))
+    traces, squares, drawn = map(np.concatenate, zip(*parts, strict=True))
+    slope_square = slope.double().square().sum().item()
+    return FullSpaceModel(increment.value(), slope_square, traces, squares), drawn
+
+
+def _closed_form(model: IncrementModel | FullSpaceModel, sigma: float) -> dict:
+    start = time.perf_counter()
+    moment = model.gaussian_moment(sigma)
+    seconds = time.perf_counter() - start
+    if isinstance(moment, float):
+        moment = Estimate(moment, np.nan, 0)
+    return _row("gaussian_moment", moment, seconds)
+
+
+def _monte_carlo(
+    name: str, draw: Callable[[int, float], np.ndarray], dim: int, sigma: float
+) -> tuple[np.ndarray, dict]:
+    """Draws of δ (S,), and the row of their mean square."""
+    start = time.perf_counter()
+    delta = draw(dim, sigma)
+    estimate = Estimate.of(delta**2)
+    return delta, _row(name, estimate, time.perf_counter() - start)
+
+
+def _row(estimator: str, estimate: Estimate, seconds: float) -> dict:
+    return {
+        "estimator": estimator,
+        "estimate": estimate.mean,
+        "standard_error": estimate.standard_error,
+        "seconds": seconds,
+    }
+
+
+def _terms(point: _Point, dim: int, sigma: float, shares: np.ndarray) -> dict:
+    model = point.at(dim)
+    return {
+        "criterion": "delta2" if dim == point.size else "delta2_D",
+        "dim": dim,
+        "sigma": sigma,
+        **model.terms(sigma),
+        "gradient_share": 1.0 if dim == point.size else float(shares[dim - 1]),
+        "spread_ratio": model.variance(sigma) / point.full.variance(sigma),
+        "chance": dim / point.size,
+    }
+
+
+def _gradient_seconds(model: nn.Module, loss_fn: LossFunction, operator: HessianOperator, known) -> float:
+    """Seconds of one gradient of L_k, the unit of the costs; median of three."""
+    parts = batches.split(batches.rows(known, 0, operator.samples, operator.device), operator.microbatch)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def gradient() -> None:
+        for part in parts:
+            torch.autograd.grad(loss_fn(model, part).sum(), parameters, allow_unused=True)
+
+    return float(np.median(seconds(gradient, 3, operator.device.type)))
+
+
+class _Clock:
+    """Seconds and products of stages that follow one another."""
+
+    def __init__(self, on_stage: Callable[[str], None]):
+        self.on_stage, self.rows, self.start = on_stage, [], time.perf_counter()
+
+    def stop(self, stage: str, products: int) -> None:
+        now = time.perf_counter()
+        self.rows.append({"stage": stage, "seconds": now - self.start, "products": products})
+        self.start = now
+        self.on_stage(stage)
+
+    def table(self, gradient: float) -> pd.DataFrame:
+        table = pd.DataFrame(self.rows)
+        return table.assign(gradients=table["seconds"] / gradient)

@@ -1,0 +1,199 @@
+"""Paper B on anyone's model: a low-loss path between two weights, its curvature, and the drift of SGD on it.
+
+The same functions as in the study's own stages: the ends are relaxed and joined by AutoNEB with one and the
+same descent; curvature is measured on the way, and the displacement that minibatch noise makes along it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path as FilePath
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from valleyscope import batches
+from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
+from valleyscope.barriers import barrier, middle_over_ends
+from valleyscope.drift import DriftSettings, drift
+from valleyscope.eigen import top_eigenpairs
+from valleyscope.errors import InputError
+from valleyscope.finders import Descent, NebSettings, autoneb, relax
+from valleyscope.guarded import guarded
+from valleyscope.hessian import HessianOperator
+from valleyscope.paths import Path, straight_line
+from valleyscope.profile import curvature_profile, loss_profile
+from valleyscope.weights import LossFunction, at_weights, select_parameters
+
+STEPS, BATCHES = [100, 100, 200, 400, 300, 60], [8, 8, 16, 16, 16, 0]  # of the descent, by cycle
+NEB = NebSettings(pivots=3, spring=0.03, insert_above=1.1, most_pivots=19, refine=4)
+REMEDY = "lower replicas or the batches of the descent, or set memory_budget"
+
+
+@dataclass(frozen=True)
+class PathResult:
+    """A path between two minima and what was measured on it; losses in the units of loss_fn.
+
+    Attributes:
+        path: from the relaxed first to the relaxed second end, position t in [0, 1] by arc length.
+        losses: position, train_loss, and held_out_loss if there was held-out data; densely.
+        curvature: position, trace and trace_se (Tr H and its standard error), lambda_max.
+        drift: position, entropic (displacement beyond full-batch descent) and displacement_se among other
+            columns of `valleyscope.drift.drift`; empty if it was not wanted.
+        descent: the settings that moved ends and pivots.
+    """
+
+    path: Path
+    losses: pd.DataFrame
+    curvature: pd.DataFrame
+    drift: pd.DataFrame
+    descent: Descent
+
+    @property
+    def barrier(self) -> float:
+        """Highest loss on the path over that of its higher end."""
+        return float(barrier(self.losses.assign(pair="")).iloc[0])
+
+    @property
+    def rise(self) -> float:
+        """Tr H in the middle of the path over its mean at the ends."""
+        return float(middle_over_ends(self.curvature.assign(pair=""), "trace").iloc[0])
+
+    def summary(self) -> dict:
+        """The result's numbers, as JSON takes them."""
+        return {
+            "length": self.path.length,
+            "straight": (self.path.pivots[-1] - self.path.pivots[0]).double().norm().item(),
+            "pivots": len(self.path.pivots),
+            "barrier": self.barrier,
+            "rise": self.rise if np.isfinite(self.rise) else None,
+            "descent": asdict(self.descent),
+        }
+
+    def save(self, folder: FilePath | str) -> None:
+        """Write losses.csv, curvature.csv, drift.csv, path.safetensors (pivots) and summary.json."""
+        folder = FilePath(folder)
+        meta = provenance(asdict(self.descent), [], torch.get_num_threads())
+        for name in ("losses", "curvature", "drift"):
+            if len(getattr(self, name)):
+                write_table(getattr(self, name), folder / f"{name}.csv", meta)
+        save_tensors({"pivots": self.path.pivots}, folder / "path.safetensors", meta)
+        write_json(self.summary(), folder / "summary.json")
+
+
+def trace_path(
+    model: nn.Module,
+    weights_a: Tensor | Mapping[str, Tensor],
+    weights_b: Tensor | Mapping[str, Tensor],
+    loss_fn: LossFunction,
+    data,
+    *,
+    held_out=None,
+    descent: Descent | None = None,
+    neb: NebSettings = NEB,
+    positions: int = 9,
+    dense: int = 81,
+    probes: int = 8,
+    drift_positions: int = 6,
+    replicas: int = 32,
+    seed: int = 0,
+    params: list[str] | None = None,
+    tol: float = 1e-2,
+    memory_budget: float | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_step: Callable[[int, float], None] = lambda steps, loss: None,
+) -> PathResult:
+    """Join two minima by AutoNEB, measure loss and curvature on the path, and the drift of plain SGD.
+
+    Args:
+        model: any module; its buffers serve the whole path, its weights are left as they were found.
+        weights_a, weights_b: the ends, flat (N,) in the order of the trainable parameters, or state dicts.
+        loss_fn, data, params, memory_budget: as for `valleyscope.probe`; all of `data` is the training set.
+        descent: of the ends and then of the pivots; by default momentum 0.9 without weight decay at the rate
+            1 / λ_max, the largest of five points of the straight line.
+        positions, dense: where curvature and losses are measured, evenly on the path; positions is odd.
+        probes: random vectors of Tr H; tol: residual of λ_max over itself.
+        drift_positions, replicas: where and with how many replicas 15 steps of plain SGD at batch 4 and the
+            rate of the descent's first cycle are taken; drift_positions = 0 leaves them out.
+        on_stage, on_step: called when a stage begins, and after each step of the descent with its loss.
+
+    Raises InputError or FloatingPointError, in one line with the remedy.
+
+    Example:
+        >>> result = trace_path(model, first.state_dict(), second.state_dict(), losses, (images, labels))
+        >>> result.barrier, result.rise
+    """
+    if positions < 3 or positions % 2 == 0:
+        raise InputError(f"positions = {positions}: it must be odd and at least 3, so that the middle is one")
+    with guarded(model, params, REMEDY):
+        parameters = select_parameters(model)
+        device = next(iter(parameters.values())).device
+        ends = torch.stack([_flat(parameters, w) for w in (weights_a, weights_b)])
+        if torch.equal(*ends):
+            raise InputError("weights_a and weights_b are the same; a path needs two different ends")
+        data = batches.whole(data, device)
+        common = (model, loss_fn, data)
+        if descent is None:
+            on_stage("learning rate")
+            descent = _descent(common, ends, tol, memory_budget)
+        on_stage("relax the ends")
+        ends = relax(*common, ends, descent, seed=seed, on_step=on_step)
+        on_stage("find the path")
+        path = autoneb(*common, ends, descent, neb, seed=seed, on_step=on_step)
+        on_stage("losses")
+        held_out = None if held_out is None else batches.whole(held_out, device)
+        losses = loss_profile(*common, held_out, path, np.linspace(0, 1, dense).tolist())
+        on_stage("curvature")
+        at = np.linspace(0, 1, positions).tolist()
+        options = {"seed": seed, "memory_budget": memory_budget}
+        curvature = curvature_profile(*common, path, at, probes=probes, tol=tol, **options)
+        moved = pd.DataFrame()
+        if drift_positions:
+            on_stage("drift")
+            settings = DriftSettings(
+                descent.learning_rates[0], batch=4, steps=15, replicas=replicas, followed=2
+            )
+            moved = drift(*common, path, path.segment_middles(drift_positions), settings, seed=seed)
+    return PathResult(path, losses, curvature, moved, descent)
+
+
+def _flat(parameters: dict[str, nn.Parameter], weights: Tensor | Mapping[str, Tensor]) -> Tensor:
+    """Weights (N,) of the trainable parameters, on their device."""
+    like = next(iter(parameters.values()))
+    if isinstance(weights, Mapping):
+        missing = [name for name in parameters if name not in weights]
+        if missing:
+            raise InputError(f"the state dict holds no {missing[0]!r}; give that of the same model")
+        for name, parameter in parameters.items():
+            if weights[name].shape != parameter.shape:
+                raise InputError(
+                    f"{name} has shape {tuple(weights[name].shape)} in the state dict and "
+                    f"{tuple(parameter.shape)} in the model; give that of the same model"
+                )
+        weights = torch.cat([weights[name].reshape(-1) for name in parameters])
+    size = sum(p.numel() for p in parameters.values())
+    if weights.shape != (size,):
+        raise InputError(f"an end has shape {tuple(weights.shape)}, the model needs ({size},)")
+    return weights.detach().to(like)
+
+
+def _descent(common: tuple, ends: Tensor, tol: float, memory_budget: float | None) -> Descent:
+    """The default descent, at the rate 1 / λ_max, the largest of five points of the straight line."""
+    model, loss_fn, data = common
+    sharpest = 0.0
+    for point in straight_line(*ends).spaced(5):
+        with at_weights(model, point):
+            operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
+            sharpest = max(sharpest, top_eigenpairs(operator, 1, tol=tol).values[0].item())
+    if not sharpest > 0:
+        raise InputError("the loss has no positive curvature between the ends: they are no minima; train on")
+    rate = 1 / sharpest
+    samples = batches.size(data)
+    return Descent(
+        momentum=0.9,
+        weight_decay=0.0,
+        steps=STEPS,
+        batches=[min(batch, samples) for batch in BATCHES],
+        learning_rates=[rate] * len(STEPS),
+    )
