@@ -9,21 +9,22 @@ A minibatch of B samples drawn with replacement has a gradient of mean ∇L and 
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad
+from torch.func import grad
 
 from valleyscope import batches
 from valleyscope.operators import DataOperator, Piece, sample_losses
-from valleyscope.weights import LossFunction, LossModule, flatten, mapped, select_parameters
+from valleyscope.weights import LossFunction, flatten, losses_with, mapped, select_parameters
 
 
 def scores(model: nn.Module, loss_fn: LossFunction, batch, params: list[str] | None = None) -> Tensor:
     """Gradients of the losses of single samples at the model's weights, (n, N)."""
-    module = LossModule(model, loss_fn)
-    chosen = {f"model.{name}": p.detach() for name, p in select_parameters(model, params).items()}
+    parameters = select_parameters(model, params)
+    losses = losses_with(model, loss_fn, parameters)
+    chosen = {name: p.detach() for name, p in parameters.items()}
 
-    def loss(parameters: dict[str, Tensor], sample) -> Tensor:
+    def loss(tensors: dict[str, Tensor], sample) -> Tensor:
         alone = batches.taken(sample, None)
-        return sample_losses(functional_call(module, parameters, (alone,)), alone)[0]
+        return sample_losses(losses(tensors, alone), alone)[0]
 
     with torch.no_grad():  # of weights outside `params`; torch.func.grad does not see it
         return mapped(lambda parameters, sample: flatten(grad(loss)(parameters, sample).values()), (None, 0))(

@@ -140,8 +140,8 @@ def probe(
         >>> result.pointwise, result.gradient_share[16], result.sigma_star
     """
     dims, sigmas = _grid("dims", dims), _grid("sigmas", sigmas)
-    if samples < 2:
-        raise InputError(f"samples = {samples}: a standard error needs at least 2 draws")
+    if samples < 3:
+        raise InputError(f"samples = {samples}: a standard error needs at least 3 draws")
     if k < 1:
         raise InputError(f"k = {k}: L_k needs at least one sample")
     with guarded(model, params, REMEDY):

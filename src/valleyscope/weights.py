@@ -82,11 +82,35 @@ class LossModule(nn.Module):
 
 def losses_at(model: nn.Module, loss_fn: LossFunction) -> Callable[[Tensor, object], Tensor]:
     """A pure function (weights (N,), batch of n) -> per-sample losses (n,), fit for torch.func."""
-    module = LossModule(model, loss_fn)
-    parameters = {f"model.{name}": p for name, p in select_parameters(model).items()}
+    parameters = select_parameters(model)
+    call = losses_with(model, loss_fn, parameters)
 
     def losses(vector: Tensor, batch) -> Tensor:
-        return functional_call(module, unflatten(vector, parameters), (batch,))
+        return call(unflatten(vector, parameters), batch)
+
+    return losses
+
+
+def losses_with(
+    model: nn.Module, loss_fn: LossFunction, parameters: dict[str, nn.Parameter]
+) -> Callable[[dict[str, Tensor], object], Tensor]:
+    """The same as a function of tensors that stand for `parameters`, by their names.
+
+    A tensor that several modules share goes to each of them, and to a module that is used twice once: torch's
+    own tying of weights would leave such a module with the tensors of the call.
+    """
+    own = {id(p): name for name, p in parameters.items()}
+    places = {
+        f"model.{prefix}.{local}" if prefix else f"model.{local}": own[id(p)]
+        for prefix, module in model.named_modules()
+        for local, p in module.named_parameters(recurse=False, remove_duplicate=False)
+        if id(p) in own
+    }
+    module = LossModule(model, loss_fn)
+
+    def losses(tensors: dict[str, Tensor], batch) -> Tensor:
+        placed = {place: tensors[name] for place, name in places.items()}
+        return functional_call(module, placed, (batch,), tie_weights=False)
 
     return losses
 

@@ -7,6 +7,7 @@ from valleyscope.weights import (
     at_weights,
     flat_weights,
     flatten,
+    mapped,
     replica_gradients,
     replica_losses,
     require_finite,
@@ -77,3 +78,59 @@ def test_require_finite_names_the_quantity():
     for bad in (torch.tensor([1.0, float("nan")]), float("inf")):
         with pytest.raises(FloatingPointError, match="the answer is not finite"):
             require_finite(bad, "the answer")
+
+
+class Shared(torch.nn.Module):
+    """One module used twice, and one tensor in two modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(6, 4)
+        self.layer = torch.nn.Linear(4, 4)
+        self.again = torch.nn.Sequential(self.layer, torch.nn.Tanh(), self.layer)
+        self.head = torch.nn.Linear(4, 6, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, x):
+        return self.head(self.again(self.embedding(x)))
+
+
+def test_shared_modules_and_tensors_follow_the_vector_and_stay_parameters(rng):
+    model = Shared().double()
+    batch = torch.randint(6, (3, 4), generator=rng)
+
+    def losses(model, batch):
+        return model(batch).square().mean(dim=(1, 2))
+
+    held = [id(p) for p in model.parameters()]
+    points = torch.randn(2, 44, generator=rng, dtype=torch.float64)
+    found = replica_losses(model, losses, points, batch)
+    for point, values in zip(points, found, strict=True):
+        with at_weights(model, point), torch.no_grad():
+            torch.testing.assert_close(values, losses(model, batch), rtol=1e-12, atol=0)
+    assert [id(p) for p in model.parameters()] == held
+
+
+def test_a_loop_stands_in_for_what_cannot_be_mapped(rng):
+    def branching(weights, batch):
+        if batch["x"].sum() > 0:  # control flow that depends on data
+            return weights * 2, (weights.sum(), batch["x"])
+        return weights, (weights.sum(), batch["x"])
+
+    weights = torch.randn(5, 3, generator=rng)
+    x = torch.randn(5, 2, generator=rng)
+    call = mapped(branching)
+    with pytest.warns(UserWarning, match="one by one"):
+        first, (second, third) = call(weights, {"x": x})
+    factors = 1 + (x.sum(1) > 0).float()
+    torch.testing.assert_close(first, weights * factors[:, None])
+    torch.testing.assert_close(second, weights.sum(1))
+    assert torch.equal(third, x)
+    again, _ = call(weights, {"x": x})  # without a second warning
+    assert torch.equal(again, first)
+
+
+def test_mapped_raises_what_is_no_fault_of_mapping():
+    call = mapped(lambda weights, batch: weights @ batch)
+    with pytest.raises(RuntimeError, match=r"(?i)size|shape|inconsistent"):
+        call(torch.ones(2, 3), torch.ones(2, 4))

@@ -353,9 +353,9 @@ def _a11(t: Tables, limits: dict):
         rise = middle_over_ends(bent, "trace")
         paths.append(f"{name} {text(rise, log=True)} at a highest loss of {text(high, log=True)}")
     return cells, (
-        f"of {table['architecture'].nunique()} architectures hold: {', '.join(held)}; with untrained weights, "
-        f"the same for all k, |γ| is at most {table['rate_fixed'].abs().max():.2g}; a² alone over Δ₂ is off "
-        f"1 by {shares['shared_off'].min():.2g} to {shares['shared_off'].max():.2g}; captured share "
+        f"of {table['architecture'].nunique()} architectures hold: {', '.join(held)}; with untrained "
+        f"weights, the same for all k, |γ| is at most {table['rate_fixed'].abs().max():.2g}; a² alone over Δ₂ "
+        f"is off 1 by {shares['shared_off'].min():.2g} to {shares['shared_off'].max():.2g}; captured share "
         f"{shares['gradient_share'].min():.2g} to {shares['gradient_share'].max():.2g}; Tr H on a path, "
         f"middle over ends: {'; '.join(paths)}"
     )

@@ -1,0 +1,172 @@
+"""Probe the loss landscape of your own model.
+
+Your file has a function that returns the model, the loss and the data:
+
+    def build():
+        return model, loss_fn, data    # loss_fn(model, batch) -> one loss a sample, shape (n,)
+
+Examples:
+    python -m valleyscope probe my_model.py:build --k 64 --dims 1,4,16 --sigmas 1e-4,1e-3 --out probed
+    python -m valleyscope path my_model.py:build --ends first.safetensors second.safetensors --out traced
+"""
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from valleyscope.errors import InputError
+
+PROBE = """What one more sample does to the loss around the weights (Paper A).
+
+Writes summary.json, table.csv, terms.csv, costs.csv, eigenpairs.safetensors, a figure and index.html.
+
+Example:
+    python -m valleyscope probe my_model.py:build --k 64 --dims 1,4,16 --sigmas 1e-4,1e-3 --out probed
+"""
+PATH = """A low-loss path between two weights, its curvature and the drift of SGD on it (Paper B).
+
+The ends are state dicts: safetensors.torch.save_file(model.state_dict(), "first.safetensors").
+Writes summary.json, losses.csv, curvature.csv, drift.csv, path.safetensors, a figure and index.html.
+
+Example:
+    python -m valleyscope path my_model.py:build --ends first.safetensors second.safetensors --out traced
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: error: {message}; see --help\n")
+
+
+def _numbers(kind: type) -> Callable[[str], list]:
+    """An argument type: numbers separated by commas."""
+
+    def parse(text: str) -> list:
+        try:
+            return [kind(part) for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 1,4,16") from None
+
+    return parse
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    options = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    result = _Parser(prog="python -m valleyscope", description=__doc__, **options)
+    commands = result.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    probe = commands.add_parser("probe", help="what one more sample does", description=PROBE, **options)
+    probe.add_argument("--k", type=int, required=True, help="samples in the mean loss; the next one is added")
+    probe.add_argument("--dims", type=_numbers(int), default=[1, 4, 16], help="D, as 1,4,16 (default)")
+    probe.add_argument(
+        "--sigmas", type=_numbers(float), default=[1e-4, 1e-3, 1e-2], help="σ, as 1e-4,1e-3,1e-2 (default)"
+    )
+    probe.add_argument("--samples", type=int, default=64, help="Monte Carlo draws (default 64)")
+    path = commands.add_parser("path", help="a path between two weights", description=PATH, **options)
+    path.add_argument("--ends", type=Path, nargs=2, required=True, help="two state dicts, safetensors")
+    path.add_argument("--positions", type=int, default=9, help="with curvature, odd (default 9)")
+    path.add_argument("--drift-positions", type=int, default=6, help="with drift; 0: none (default 6)")
+    path.add_argument("--replicas", type=int, default=32, help="of SGD at each of those (default 32)")
+    for command in (probe, path):
+        command.add_argument("model", help="FILE.py:FUNCTION; the file is imported and the function called")
+        command.add_argument("--params", nargs="+", help="glob patterns on names of weights; default: all")
+        command.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
+        command.add_argument("--threads", type=int, help="threads of torch; default: torch's own choice")
+        command.add_argument(
+            "--memory-budget", type=float, help="bytes for graphs; default: half of what is free"
+        )
+        command.add_argument("--out", type=Path, required=True, help="folder to write")
+    return result
+
+
+def run_probe(args: argparse.Namespace) -> dict:
+    """Probe, save and draw; returns the summary."""
+    from valleyscope.loading import load_problem
+    from valleyscope.pages import write_page
+    from valleyscope.plotting.probe import draw
+    from valleyscope.probing import probe
+
+    model, loss_fn, data = load_problem(args.model)
+    result = probe(
+        model,
+        loss_fn,
+        data,
+        k=args.k,
+        dims=args.dims,
+        sigmas=args.sigmas,
+        samples=args.samples,
+        seed=args.seed,
+        params=args.params,
+        memory_budget=args.memory_budget,
+        on_stage=_said,
+    )
+    result.save(args.out)
+    figure, caption = draw(result.table, result.terms)
+    tables = {"Criteria": result.table, "Terms": result.terms, "Cost": result.costs}
+    write_page(args.out, f"Probe of {args.model}", figure, caption, result.summary(), tables)
+    return result.summary()
+
+
+def run_path(args: argparse.Namespace) -> dict:
+    """Trace, save and draw; returns the summary."""
+    from tqdm import tqdm
+
+    from valleyscope.loading import load_problem, load_weights
+    from valleyscope.pages import write_page
+    from valleyscope.plotting.trace import draw
+    from valleyscope.tracing import trace_path
+
+    model, loss_fn, data = load_problem(args.model)
+    ends = [load_weights(path) for path in args.ends]
+    with tqdm(desc="descent", unit="step", disable=not sys.stderr.isatty()) as bar:
+        result = trace_path(
+            model,
+            *ends,
+            loss_fn,
+            data,
+            positions=args.positions,
+            drift_positions=args.drift_positions,
+            replicas=args.replicas,
+            seed=args.seed,
+            params=args.params,
+            memory_budget=args.memory_budget,
+            on_stage=_said,
+            on_step=lambda steps, loss: bar.update(steps),
+        )
+    result.save(args.out)
+    figure, caption = draw(result.losses, result.curvature, result.drift)
+    tables = {"Curvature": result.curvature, "Drift": result.drift}
+    write_page(args.out, f"Path of {args.model}", figure, caption, result.summary(), tables)
+    return result.summary()
+
+
+def _said(stage: str) -> None:
+    print(f"valleyscope: {stage}", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse, run, print the summary as JSON; a mendable error ends in one line."""
+    args = parser().parse_args(arguments)
+    warnings.formatwarning = lambda message, *_: f"valleyscope: warning: {message}\n"
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    run = {"probe": run_probe, "path": run_path}[args.command]
+    try:
+        print(json.dumps(run(args), indent=2))
+    except (InputError, FloatingPointError, OSError) as error:
+        sys.exit(f"valleyscope: error: {error}")
+    except KeyboardInterrupt:
+        print("valleyscope: interrupted", file=sys.stderr)
+        sys.exit(130)
+    print(f"valleyscope: wrote {args.out / 'index.html'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
