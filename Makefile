@@ -52,6 +52,7 @@ reference: .venv/run
 
 texts: .venv/run
 	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md
+	$(RUN) python src/write_api.py --out docs/api.md
 
 clean:
 	rm -rf .venv

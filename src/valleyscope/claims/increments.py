@@ -354,10 +354,10 @@ def _a11(t: Tables, limits: dict):
         paths.append(f"{name} {text(rise, log=True)} at a highest loss of {text(high, log=True)}")
     return cells, (
         f"of {table['architecture'].nunique()} architectures hold: {', '.join(held)}; with untrained "
-        f"weights, the same for all k, |γ| is at most {table['rate_fixed'].abs().max():.2g}; a² alone over Δ₂ "
-        f"is off 1 by {shares['shared_off'].min():.2g} to {shares['shared_off'].max():.2g}; captured share "
-        f"{shares['gradient_share'].min():.2g} to {shares['gradient_share'].max():.2g}; Tr H on a path, "
-        f"middle over ends: {'; '.join(paths)}"
+        f"weights, the same for all k, |γ| is at most {table['rate_fixed'].abs().max():.2g}; a² alone over "
+        f"Δ₂ is off 1 by {shares['shared_off'].min():.2g} to {shares['shared_off'].max():.2g}; captured "
+        f"share {shares['gradient_share'].min():.2g} to {shares['gradient_share'].max():.2g}; Tr H on a "
+        f"path, middle over ends: {'; '.join(paths)}"
     )
 
 
