@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from valleyscope.barriers import barrier, middle_over_ends, over_ends
+from valleyscope.plotting.paths import plain_ticks
 from valleyscope.plotting.repeats import GEOMETRIC, MEAN, band, quoted, summary
 from valleyscope.plotting.style import COLOURS, geometric_mean, log_spread, new_figure
 
@@ -51,6 +52,8 @@ def draw(
     _dots(cost, costs, "gradients", GEOMETRIC, 0, color=COLOURS[0])
     cost.set(xscale="log", xlabel="gradients of $L_k$")
     cost.set_title("Eigenspace")
+    plain_ticks(star.xaxis)
+    plain_ticks(cost.xaxis)
     rate.set_yticks(range(len(names)), [label(name) for name in names])
     rate.invert_yaxis()
     _draw_paths(lower, losses, curvature)
