@@ -34,6 +34,7 @@ lint: .venv/dev
 benchmark: .venv/peers
 	$(RUN) snakemake --cores $(CORES) results/corpus/tokens.safetensors
 	$(RUN) python benchmarks/measure_engine.py --tokens results/corpus/tokens.safetensors --out $(BENCHMARKS)
+	$(RUN) python benchmarks/measure_probe.py --tokens results/corpus/tokens.safetensors --threads 2 --out $(BENCHMARKS)
 	$(RUN) python src/plot_engine.py --out figures/engine.pdf \
 	  --tables $(foreach table,products solvers growth warm_starts traces,$(BENCHMARKS)/$(table).csv)
 	$(MAKE) texts
@@ -51,7 +52,7 @@ reference: .venv/run
 	$(MAKE) texts
 
 texts: .venv/run
-	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md
+	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md docs/probing.md
 	$(RUN) python src/write_api.py --out docs/api.md
 
 clean:

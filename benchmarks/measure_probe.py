@@ -4,7 +4,6 @@ Example:
     python benchmarks/measure_probe.py --tokens results/corpus/tokens.safetensors --out benchmarks/results
 """
 
-import argparse
 import resource
 import subprocess
 import sys
@@ -16,8 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+import _stage
 from valleyscope import probe
-from valleyscope.artifacts import load_tensors, provenance, write_table
+from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.criteria import standard_normals
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.estimation import candidate_models, full_space_draws
@@ -89,15 +89,8 @@ def measure_memory() -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--tokens", type=Path, required=True, help="tokens of the study")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--only-memory", action="store_true", help="one probe of a large model, no more")
-    args = parser.parse_args()
-    meta = provenance({"grid": GRID}, [args.tokens], torch.get_num_threads())
+def main(args):
+    meta = _stage.meta(args, args.tokens)
     if args.only_memory:
         write_table(measure_memory(), args.out / "probe_memory.csv", meta)
         return
@@ -107,4 +100,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    parser = _stage.parser(__doc__)
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens of the study")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
+    parser.add_argument("--only-memory", action="store_true", help="one probe of a large model, no more")
+    _stage.run(main, parser)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.artifacts import read_table
+from valleyscope.intervals import student_interval
 from valleyscope.latex import ESTIMATORS
 from valleyscope.plotting.cost_table import table3
 from valleyscope.plotting.engine import product_costs, solver_costs
@@ -103,6 +104,10 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
             read_table(reference / "timing.csv", ["procedure", "stage", "estimator", "seconds"]),
             read_table(reference / "accuracy.csv", ["sigma", "direct", "difference"]),
         ),
+        "memory": memory_block(
+            read_table(benchmarks / "probe_memory.csv", ["size", "dim", "k", "samples", "peak_bytes"]),
+            read_table(benchmarks / "probe_overhead.csv", ["way", "repeat", "seconds"]),
+        ),
         "products": products_block(products),
         "solvers": solvers_block(solvers),
     }
@@ -191,6 +196,20 @@ def table3_block(timing: pd.DataFrame, accuracy: pd.DataFrame) -> str:
         cells += [f"{row.end_to_end:.3g}", f"{row.end_to_end_ratio:.2f}", f"{row.products}", last]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def memory_block(memory: pd.DataFrame, overhead: pd.DataFrame) -> str:
+    """What a probe of a large model took, and what the general path costs over the study's own calls."""
+    row = memory.iloc[0]
+    wide = overhead.pivot(index="repeat", columns="way", values="seconds")
+    mean, low, high = student_interval(wide["probe"] / wide["study"] - 1)
+    return (
+        f"Measured on the reference machine: N = {row['size'] / 1e6:.1f} million weights in float32, D = "
+        f"{row['dim']:.0f}, k = {row['k']:.0f}, S = {row['samples']:.0f} took {row['peak_bytes'] / 2**30:.1f} GiB "
+        f"at the peak and {row['seconds'] / 60:.0f} minutes. On the study's model `probe` takes {mean:.1%} "
+        f"[{low:.1%}, {high:.1%}] more time than the study's own calls (mean and 95 % interval over "
+        f"{len(wide)} turns)."
+    )
 
 
 def products_block(products: pd.DataFrame) -> str:

@@ -69,6 +69,7 @@ def test_every_source_file_is_used_by_some_stage_or_the_benchmark():
     # Operators offered to users that no figure needs yet are measured with the others.
     benchmark = _workflow._imports(ROOT / "benchmarks/measure_engine.py")
     used |= {str(path.relative_to(ROOT)) for path in benchmark}
+    used |= set(_workflow.sources("valleyscope/__main__"))  # the command
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*.py")}
     of_the_snakefile = {"src/_workflow.py", "src/_plan.py", "src/valleyscope/configuration.py"}
     assert there - used == of_the_snakefile
