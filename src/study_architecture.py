@@ -5,7 +5,7 @@ Example:
         --tokens corpus/tokens.safetensors --context 32 --samples 512 --held-out 256 --seed 0 \\
         --training '{"epochs": 1, "batch": 2, "learning_rate": 2e-3, "warmup": 8, "weight_decay": 0.01,
                      "record_every": 64}' \\
-        --study '{"k": [16, 64], "candidates": 16, "candidate_draws": 4, "dims": [1, 8], "sigmas": [1e-3],
+        --study '{"k": [16, 64], "candidates": 16, "candidate_draws": 4, "dim": 8, "sigma": 1e-3,
                   "samples": 8, "tolerance": 1e-3,
                   "validity": {"k": 64, "limit": 0.1, "samples": 6, "sigmas": [1e-4, 1e-3, 1e-2]}}' \\
         --points points.csv --summary summary.csv --cost cost.csv

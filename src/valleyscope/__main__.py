@@ -28,7 +28,7 @@ Example:
 """
 PATH = """A low-loss path between two weights, its curvature and the drift of SGD on it (Paper B).
 
-The ends are state dicts: safetensors.torch.save_file(model.state_dict(), "first.safetensors").
+The ends are state dicts: safetensors.torch.save_model(model, "first.safetensors").
 Writes summary.json, losses.csv, curvature.csv, drift.csv, path.safetensors, a figure and index.html.
 
 Example:
@@ -55,31 +55,47 @@ def _numbers(kind: type) -> Callable[[str], list]:
     return parse
 
 
+def _count(least: int) -> Callable[[str], int]:
+    """An argument type: an integer that is at least `least`."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {least}")
+        return int(text)
+
+    return parse
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     options = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     result = _Parser(prog="python -m valleyscope", description=__doc__, **options)
     commands = result.add_subparsers(dest="command", required=True, parser_class=_Parser)
     probe = commands.add_parser("probe", help="what one more sample does", description=PROBE, **options)
-    probe.add_argument("--k", type=int, required=True, help="samples in the mean loss; the next one is added")
+    probe.add_argument(
+        "--k", type=_count(1), required=True, help="samples in the mean loss; the next one is added"
+    )
     probe.add_argument("--dims", type=_numbers(int), default=[1, 4, 16], help="D, as 1,4,16 (default)")
     probe.add_argument(
         "--sigmas", type=_numbers(float), default=[1e-4, 1e-3, 1e-2], help="σ, as 1e-4,1e-3,1e-2 (default)"
     )
-    probe.add_argument("--samples", type=int, default=64, help="Monte Carlo draws (default 64)")
+    probe.add_argument("--samples", type=_count(3), default=64, help="Monte Carlo draws (default 64)")
     path = commands.add_parser("path", help="a path between two weights", description=PATH, **options)
     path.add_argument("--ends", type=Path, nargs=2, required=True, help="two state dicts, safetensors")
-    path.add_argument("--positions", type=int, default=9, help="with curvature, odd (default 9)")
-    path.add_argument("--drift-positions", type=int, default=6, help="with drift; 0: none (default 6)")
-    path.add_argument("--replicas", type=int, default=32, help="of SGD at each of those (default 32)")
+    path.add_argument("--positions", type=_count(3), default=9, help="with curvature, odd (default 9)")
+    path.add_argument("--drift-positions", type=_count(0), default=6, help="with drift; 0: none (default 6)")
+    path.add_argument("--replicas", type=_count(2), default=32, help="of SGD at each of those (default 32)")
     for command in (probe, path):
         command.add_argument("model", help="FILE.py:FUNCTION; the file is imported and the function called")
         command.add_argument("--params", nargs="+", help="glob patterns on names of weights; default: all")
-        command.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
-        command.add_argument("--threads", type=int, help="threads of torch; default: torch's own choice")
+        command.add_argument("--seed", type=_count(0), default=0, help="of every random draw (default 0)")
+        command.add_argument(
+            "--threads", type=_count(1), help="threads of torch; default: torch's own choice"
+        )
         command.add_argument(
             "--memory-budget", type=float, help="bytes for graphs; default: half of what is free"
         )
+        command.add_argument("--debug", action="store_true", help="show where an error came from")
         command.add_argument("--out", type=Path, required=True, help="folder to write")
     return result
 
@@ -150,7 +166,7 @@ def _said(stage: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse, run, print the summary as JSON; a mendable error ends in one line."""
+    """Parse, run, print the summary as JSON; an error, the user's code's too, ends in one line."""
     args = parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_: f"valleyscope: warning: {message}\n"
     if args.threads:
@@ -161,7 +177,16 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         print(json.dumps(run(args), indent=2))
     except (InputError, FloatingPointError, OSError) as error:
+        if args.debug:
+            raise
         sys.exit(f"valleyscope: error: {error}")
+    except Exception as error:  # of the user's model or loss
+        if args.debug:
+            raise
+        from valleyscope.loading import where
+
+        told = where(error, Path(args.model.partition(":")[0]))
+        sys.exit(f"valleyscope: error: {told}; --debug shows where it came from")
     except KeyboardInterrupt:
         print("valleyscope: interrupted", file=sys.stderr)
         sys.exit(130)

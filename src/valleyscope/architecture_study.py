@@ -17,6 +17,7 @@ from valleyscope.eigen import EigenResult, top_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.estimation import Grid, estimate_criteria
 from valleyscope.expansion import expansion_errors, validity
+from valleyscope.guarded import plain_recurrence
 from valleyscope.hessian import HessianOperator
 from valleyscope.timing import seconds
 from valleyscope.training import TrainingSettings, train
@@ -30,8 +31,8 @@ class StudySettings:
     k: list[int]  # samples seen, multiples of the batch
     candidates: int  # held-out next samples
     candidate_draws: int  # random vectors of their traces
-    dims: list[int]
-    sigmas: list[float]
+    dim: int  # D
+    sigma: float
     samples: int  # Monte Carlo draws and random vectors
     tolerance: float  # residual of an eigenpair over the largest eigenvalue
     validity: dict  # k, limit, samples and sigmas of σ*
@@ -58,6 +59,11 @@ def study(
     memory_budget: float | None = None,
 ) -> Study:
     """Train `model` on the batch `data` in its order and measure it at every k and, for σ*, at the end."""
+    with plain_recurrence(model):
+        return _study(model, loss_fn, data, held_out, training, s, seed, memory_budget)
+
+
+def _study(model, loss_fn, data, held_out, training, s: StudySettings, seed: int, memory_budget) -> Study:
     candidates = batches.rows(held_out, 0, s.candidates)
     fixed = _fixed_rate(model, loss_fn, data, candidates, s.k)
     at_k = _train(model, loss_fn, data, held_out, training, s, seed)
@@ -66,7 +72,7 @@ def study(
         with at_weights(model, at_k[k]):
             known = batches.rows(data, 0, k)
             operator = HessianOperator(model, loss_fn, known, memory_budget=memory_budget)
-            eigen = _eigenpairs(operator, max(s.dims), s.tolerance, seed)
+            eigen = _eigenpairs(operator, s.dim, s.tolerance, seed)
             rows.append(_point(model, loss_fn, operator, data, candidates, eigen, s, seed))
             if k == s.validity["k"]:
                 cost = _cost(model, loss_fn, operator, known, eigen)
@@ -105,17 +111,15 @@ def _eigenpairs(operator: HessianOperator, count: int, tol: float, seed: int) ->
 
 
 def _point(model, loss_fn, operator, data, candidates, eigen, s: StudySettings, seed: int) -> dict:
-    """One row: the criteria at the smallest σ of the grid, largest D, and their parts."""
-    grid = Grid(s.dims, s.sigmas, s.samples, seed, s.candidate_draws)
+    """One row: the criteria and their parts."""
+    grid = Grid([s.dim], [s.sigma], s.samples, seed, s.candidate_draws)
     criteria, terms, _ = estimate_criteria(model, loss_fn, operator, data, candidates, eigen, grid)
-    dim, sigma = max(s.dims), min(s.sigmas)
-    closed = criteria[(criteria["estimator"] == "gaussian_moment") & (criteria["sigma"] == sigma)]
+    closed = criteria[criteria["estimator"] == "gaussian_moment"]
 
     def moment(next_: str, criterion: str) -> float:
-        cell = closed[(closed["next"] == next_) & (closed["criterion"] == criterion)]
-        return cell[cell["dim"] == cell["dim"].max()]["estimate"].item()
+        return closed[(closed["next"] == next_) & (closed["criterion"] == criterion)]["estimate"].item()
 
-    single = terms[(terms["next"] == "single") & (terms["dim"] == dim) & (terms["sigma"] == sigma)].iloc[0]
+    single = terms[(terms["next"] == "single") & (terms["dim"] == s.dim)].iloc[0]
     with torch.no_grad():
         others = loss_fn(model, batches.rows(candidates, 0, s.candidates, operator.device)).double()
     whole = moment("single", "delta2")
@@ -123,8 +127,8 @@ def _point(model, loss_fn, operator, data, candidates, eigen, s: StudySettings, 
         "k": operator.samples,
         "loss": operator.loss,
         "held_out_loss": others.mean().item(),
-        "dim": dim,
-        "sigma": sigma,
+        "dim": s.dim,
+        "sigma": s.sigma,
         "delta2": moment("expected", "delta2"),
         "delta2_D": moment("expected", "delta2_D"),
         "ratio": moment("single", "delta2_D") / whole,
@@ -171,8 +175,13 @@ def _cost(model, loss_fn, operator: HessianOperator, known, eigen: EigenResult) 
     """Seconds of a gradient and of a product of L_k, and what the eigenspace takes in gradients."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     v = eigen.vectors[:, 0]
-    gradient = np.median(seconds(lambda: torch.autograd.grad(loss_fn(model, known).mean(), parameters), 5))
-    product = np.median(seconds(lambda: operator.matvec(v), 5))
+    device = operator.device.type
+
+    def gradient_of_all() -> None:
+        torch.autograd.grad(loss_fn(model, known).mean(), parameters)
+
+    gradient = np.median(seconds(gradient_of_all, 5, device))
+    product = np.median(seconds(lambda: operator.matvec(v), 5, device))
     return {
         "k": operator.samples,
         "gradient_seconds": gradient,

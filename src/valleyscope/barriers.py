@@ -55,10 +55,14 @@ def dip_over_ends(table: pd.DataFrame, quantity: str) -> pd.Series:
 
 
 def barrier(losses: pd.DataFrame, quantity: str = "train_loss") -> pd.Series:
-    """Highest loss on the path over that of its higher end, by pair; 1 if no point is above the ends."""
+    """Highest loss on the path over that of its higher end, by pair; 1 if no point is above the ends.
+
+    NaN where the higher end's loss is not above 0.
+    """
 
     def ratio(values: pd.Series) -> float:
-        return values.max() / max(values.iloc[0], values.iloc[-1])
+        higher = max(values.iloc[0], values.iloc[-1])
+        return values.max() / higher if higher > 0 else np.nan
 
     return _ordered(losses).groupby("pair")[quantity].agg(ratio)
 

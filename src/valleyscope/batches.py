@@ -42,6 +42,9 @@ def as_batch(batch):
 
 def tensors(batch) -> list[Tensor]:
     """Its tensors in order; InputError if it holds anything else or they differ in length."""
+    if not isinstance(batch, Tensor | tuple | dict):
+        kind = type(batch).__name__
+        raise InputError(f"a batch must be a tensor or a tuple or dict of tensors; this one is a {kind}")
     parts = (
         [batch] if isinstance(batch, Tensor) else list(batch.values() if isinstance(batch, dict) else batch)
     )
@@ -90,17 +93,38 @@ def split(batch, count: int) -> list:
 def first(data, count: int):
     """The first `count` samples of `data`, as `batch_list` takes it, as one batch; all if there are fewer."""
     parts, found = [], 0
-    for batch in batch_list(data):
+    for batch in _repeatable(data):
+        size(batch)  # refuses what is no batch
         parts.append(rows(batch, 0, count - found))
         found += size(parts[-1])
         if found == count:
             break
-    return joined(parts)
+    return _some(parts)
 
 
 def whole(data, device=None):
     """All samples of `data`, as `batch_list` takes it, as one batch on `device`."""
-    return each_tensor(joined(list(batch_list(data))), lambda part: part.to(device))
+    parts = [batch for batch in _repeatable(data) if size(batch)]
+    return each_tensor(_some(parts), lambda part: part.to(device))
+
+
+def _some(parts: list):
+    if not parts:
+        raise InputError("the data holds no batch")
+    return joined(parts)
+
+
+def _repeatable(data) -> Iterable:
+    """The batches of `data`; InputError if a loader gives others at a second pass."""
+    found = batch_list(data)
+    if isinstance(found, _Loader):
+        once, again = (tensors(next(iter(found), ())) for _ in range(2))
+        if not all(map(torch.equal, once, again)):
+            raise InputError(
+                "a second pass over the data gives other samples (a shuffling loader?); "
+                "set shuffle=False or pass a list of batches"
+            )
+    return found
 
 
 def joined(parts: list):

@@ -231,7 +231,8 @@ def _insert(model, loss_fn, data, points: Tensor, neb: NebSettings) -> Tensor:
     """The pivots with new ones in the middle of the segments that lie too high."""
     middles = (points[1:] + points[:-1]) / 2
     losses = replica_losses(model, loss_fn, torch.cat([points[[0, -1]], middles]), data, chunk=8).mean(1)
-    limit = neb.insert_above * losses[:2].max()
+    higher = losses[:2].max()
+    limit = (neb.insert_above if higher > 0 else 2 - neb.insert_above) * higher
     order = losses[2:].argsort(descending=True)[: max(0, neb.most_pivots + 2 - len(points))]
     chosen = sorted(i for i in order.tolist() if losses[2 + i] > limit)
     for shift, index in enumerate(chosen):

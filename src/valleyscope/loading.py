@@ -24,10 +24,17 @@ def load_problem(name: str) -> tuple[nn.Module, object, object]:
     path = Path(file)
     if path.suffix != ".py" or not path.is_file():
         raise InputError(f"{file}: no such Python file; give its path, as folder/my_model.py:build")
-    module = _imported(path)
-    build = getattr(module, function, None)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        return _problem(path, name, function)
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+
+
+def _problem(path: Path, name: str, function: str) -> tuple[nn.Module, object, object]:
+    build = getattr(_imported(path), function, None)
     if not callable(build):
-        raise InputError(f"{file}: holds no function {function}; write one, {SIGNATURE}")
+        raise InputError(f"{path}: holds no function {function}; write one, {SIGNATURE}")
     if any(_required(p) for p in inspect.signature(build).parameters.values()):
         raise InputError(f"{name}: it is called without arguments; give each a default")
     try:
@@ -35,7 +42,7 @@ def load_problem(name: str) -> tuple[nn.Module, object, object]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{name} failed: {_where(error, path)}") from error
+        raise InputError(f"{name} failed: {where(error, path)}") from error
     if not isinstance(result, tuple) or len(result) != 3:
         raise InputError(f"{name} returned {_described(result)}; {SIGNATURE}")
     model, loss_fn, data = result
@@ -57,22 +64,18 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise InputError(
-            f"{path}: not a safetensors file ({error}); write it by "
-            "safetensors.torch.save_file(model.state_dict(), path)"
+            f"{path}: not a safetensors file ({error}); write it by safetensors.torch.save_model(model, path)"
         ) from None
 
 
 def _imported(path: Path):
-    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    spec = importlib.util.spec_from_file_location(f"users_{path.stem}", path.resolve())
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.modules[path.stem] = module
+    sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"{path} cannot be imported: {_where(error, path)}") from error
-    finally:
-        sys.path.pop(0)
+        raise InputError(f"{path} cannot be imported: {where(error, path)}") from error
     return module
 
 
@@ -81,7 +84,7 @@ def _required(parameter: inspect.Parameter) -> bool:
     return named and parameter.default is parameter.empty
 
 
-def _where(error: BaseException, path: Path) -> str:
+def where(error: BaseException, path: Path) -> str:
     """The error in one line, with the last line of the user's file that it came through."""
     lines = [
         f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.resolve()

@@ -224,11 +224,15 @@ class DataOperator(Operator):
 
     def _probe(self) -> None:
         """Evaluate a few samples twice, from two passes over the data, in batches of two sizes."""
+        with registries_restored(self._model):
+            self._compare_evaluations()
+
+    def _compare_evaluations(self) -> None:
         first, second = next(iter(self._batches)), next(iter(self._batches))
         few = max(1, min(4, batches.size(first) // 2))
 
         def losses(batch, count: int) -> Tensor:
-            with torch.no_grad(), _differentiable(), _buffers_restored(self._model):
+            with torch.no_grad(), _differentiable():
                 return self._evaluate(batches.rows(batch, 0, count, self.device), 0)[:few]
 
         expected = losses(first, few)
@@ -236,8 +240,8 @@ class DataOperator(Operator):
         again = losses(first, few)
         if not (torch.equal(expected, again) if self.device.type == "cpu" else _close(expected, again)):
             raise InputError(
-                "the loss changes from call to call at the same weights and samples (dropout left on?); "
-                "call model.eval() or fix what is random"
+                "the loss changes from call to call at the same weights and samples (dropout left on, a "
+                "buffer that counts calls?); call model.eval() or fix what changes"
             )
         if batches.size(first) != batches.size(second) or not _close(expected, losses(second, few)):
             raise InputError(
@@ -307,15 +311,42 @@ def _differentiable() -> Iterator[None]:
 
 
 @contextmanager
-def _buffers_restored(model: nn.Module) -> Iterator[None]:
-    """Running statistics of the user's model stay what they were."""
-    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+def registries_restored(model: nn.Module) -> Iterator[None]:
+    """Parameters and buffers of the user's model stay the tensors that they were, with their values."""
+    before = [
+        (registry, name, tensor, tensor.detach().clone())
+        for module in model.modules()
+        for registry in (module._parameters, module._buffers)
+        for name, tensor in registry.items()
+        if tensor is not None
+    ]
     try:
         yield
     finally:
-        for buffer, value in before:
-            if not torch.equal(buffer, value):  # a copy would spoil graphs that others keep
-                buffer.copy_(value)
+        with torch.no_grad():
+            for registry, name, tensor, value in before:
+                registry[name] = tensor
+                if not torch.equal(tensor, value):  # a copy would spoil graphs that others keep
+                    tensor.copy_(value)
+
+
+def require_symmetric(operator: Operator, seed: int) -> None:
+    """InputError unless uᵀHv = vᵀHu for two random vectors; two products.
+
+    torch's own second derivative of some layers (weight normalisation along an axis) is wrong.
+    """
+    stream = torch.Generator().manual_seed(seed)
+    u, v = (
+        torch.randn(operator.size, generator=stream).to(operator.device, operator.dtype) for _ in range(2)
+    )
+    Hu, Hv = operator.matvec(u).double(), operator.matvec(v).double()
+    gap = abs(torch.dot(u.double(), Hv) - torch.dot(v.double(), Hu)).item()
+    allowed = max(1e4 * torch.finfo(operator.dtype).eps, 1e-8) * (Hu.norm() + Hv.norm()).item()
+    if gap > allowed:
+        raise InputError(
+            "the second derivative is not symmetric: torch's own is wrong for a layer of the model "
+            "(weight_norm?); remove it, as by torch.nn.utils.remove_weight_norm"
+        )
 
 
 def _close(first: Tensor, second: Tensor) -> bool:

@@ -33,6 +33,7 @@ from valleyscope.increments import (
     increment_model,
 )
 from valleyscope.memory import free_memory
+from valleyscope.operators import require_symmetric
 from valleyscope.timing import seconds
 from valleyscope.weights import LossFunction
 
@@ -148,9 +149,12 @@ def probe(
         seen = batches.first(data, k + 1)
         size = sum(p.numel() for p in model.parameters() if p.requires_grad)
         check_point(k, batches.size(seen), max(dims), size)
+        if max(dims) == size:
+            raise InputError(f"D = {size} is all of the N = {size} weights; lower D")
         clock = _Clock(on_stage)
         known, following = batches.rows(seen, 0, k), batches.rows(seen, k, k + 1)
         operator = HessianOperator(model, loss_fn, known, memory_budget=memory_budget)
+        require_symmetric(operator, seed)
         eigen = top_eigenpairs(operator, max(dims), tol=tol, seed=seed)
         if not eigen.converged:
             raise InputError(
@@ -252,8 +256,9 @@ class _Point:
                 yield sigma * block
         else:
             normals = torch.as_tensor(standard_normals(self.samples, dim, self.seed)).to(vectors.device)
+            basis = vectors[:, :dim].double()
             for block in normals.split(_rows_at_once(vectors)):
-                yield sigma * (block @ vectors[:, :dim].double().T)
+                yield sigma * (block @ basis.T)
 
 
 def _rows_at_once(vectors: Tensor) -> int:

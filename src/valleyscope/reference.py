@@ -205,8 +205,9 @@ def memory_block(memory: pd.DataFrame, overhead: pd.DataFrame) -> str:
     mean, low, high = student_interval(wide["probe"] / wide["study"] - 1)
     return (
         f"Measured on the reference machine: N = {row['size'] / 1e6:.1f} million weights in float32, D = "
-        f"{row['dim']:.0f}, k = {row['k']:.0f}, S = {row['samples']:.0f} took {row['peak_bytes'] / 2**30:.1f} GiB "
-        f"at the peak and {row['seconds'] / 60:.0f} minutes. On the study's model `probe` takes {mean:.1%} "
+        f"{row['dim']:.0f}, k = {row['k']:.0f}, S = {row['samples']:.0f} took "
+        f"{row['peak_bytes'] / 2**30:.1f} GiB at the peak and {row['seconds'] / 60:.0f} minutes. On the "
+        f"study's model `probe` takes {mean:.1%} "
         f"[{low:.1%}, {high:.1%}] more time than the study's own calls (mean and 95 % interval over "
         f"{len(wide)} turns)."
     )

@@ -4,6 +4,7 @@ The same functions as in the study's own stages: the ends are relaxed and joined
 same descent; curvature is measured on the way, and the displacement that minibatch noise makes along it.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
@@ -22,12 +23,15 @@ from valleyscope.errors import InputError
 from valleyscope.finders import Descent, NebSettings, autoneb, relax
 from valleyscope.guarded import guarded
 from valleyscope.hessian import HessianOperator
+from valleyscope.memory import free_memory
+from valleyscope.operators import require_symmetric
 from valleyscope.paths import Path, straight_line
 from valleyscope.profile import curvature_profile, loss_profile
 from valleyscope.weights import LossFunction, at_weights, select_parameters
 
 STEPS, BATCHES = [100, 100, 200, 400, 300, 60], [8, 8, 16, 16, 16, 0]  # of the descent, by cycle
 NEB = NebSettings(pivots=3, spring=0.03, insert_above=1.1, most_pivots=19, refine=4)
+COPIES = 4  # of the path's points in float64 that live at once
 REMEDY = "lower replicas or the batches of the descent, or set memory_budget"
 
 
@@ -52,7 +56,7 @@ class PathResult:
 
     @property
     def barrier(self) -> float:
-        """Highest loss on the path over that of its higher end."""
+        """Highest loss on the path over that of its higher end; nan unless losses are above 0."""
         return float(barrier(self.losses.assign(pair="")).iloc[0])
 
     @property
@@ -66,7 +70,7 @@ class PathResult:
             "length": self.path.length,
             "straight": (self.path.pivots[-1] - self.path.pivots[0]).double().norm().item(),
             "pivots": len(self.path.pivots),
-            "barrier": self.barrier,
+            "barrier": self.barrier if np.isfinite(self.barrier) else None,
             "rise": self.rise if np.isfinite(self.rise) else None,
             "descent": asdict(self.descent),
         }
@@ -107,7 +111,8 @@ def trace_path(
     """Join two minima by AutoNEB, measure loss and curvature on the path, and the drift of plain SGD.
 
     Args:
-        model: any module; its buffers serve the whole path, its weights are left as they were found.
+        model: any module, left as it was found; its buffers and its weights outside `params` serve the whole
+            path, with a warning where those of an end differ.
         weights_a, weights_b: the ends, flat (N,) in the order of the trainable parameters, or state dicts.
         loss_fn, data, params, memory_budget: as for `valleyscope.probe`; all of `data` is the training set.
         descent: of the ends and then of the pivots; by default momentum 0.9 without weight decay at the rate
@@ -126,13 +131,22 @@ def trace_path(
     """
     if positions < 3 or positions % 2 == 0:
         raise InputError(f"positions = {positions}: it must be odd and at least 3, so that the middle is one")
+    for name, value, least in (
+        ("dense", dense, 2),
+        ("probes", probes, 2),
+        ("drift_positions", drift_positions, 0),
+        ("replicas", replicas, 2),
+    ):
+        if value < least:
+            raise InputError(f"{name} = {value}: it must be at least {least}")
     with guarded(model, params, REMEDY):
         parameters = select_parameters(model)
         device = next(iter(parameters.values())).device
-        ends = torch.stack([_flat(parameters, w) for w in (weights_a, weights_b)])
+        ends = torch.stack([_flat(model, parameters, w) for w in (weights_a, weights_b)])
         if torch.equal(*ends):
             raise InputError("weights_a and weights_b are the same; a path needs two different ends")
         data = batches.whole(data, device)
+        _require_memory(ends, neb, batches.size(data) if drift_positions else 0)
         common = (model, loss_fn, data)
         if descent is None:
             on_stage("learning rate")
@@ -154,28 +168,64 @@ def trace_path(
             settings = DriftSettings(
                 descent.learning_rates[0], batch=4, steps=15, replicas=replicas, followed=2
             )
-            moved = drift(*common, path, path.segment_middles(drift_positions), settings, seed=seed)
+            try:
+                moved = drift(*common, path, path.segment_middles(drift_positions), settings, seed=seed)
+            except FloatingPointError as error:  # what was measured before is kept
+                warnings.warn(f"no drift was measured: {error}", stacklevel=2)
     return PathResult(path, losses, curvature, moved, descent)
 
 
-def _flat(parameters: dict[str, nn.Parameter], weights: Tensor | Mapping[str, Tensor]) -> Tensor:
+def _flat(
+    model: nn.Module, parameters: dict[str, nn.Parameter], weights: Tensor | Mapping[str, Tensor]
+) -> Tensor:
     """Weights (N,) of the trainable parameters, on their device."""
     like = next(iter(parameters.values()))
     if isinstance(weights, Mapping):
-        missing = [name for name in parameters if name not in weights]
-        if missing:
-            raise InputError(f"the state dict holds no {missing[0]!r}; give that of the same model")
-        for name, parameter in parameters.items():
-            if weights[name].shape != parameter.shape:
-                raise InputError(
-                    f"{name} has shape {tuple(weights[name].shape)} in the state dict and "
-                    f"{tuple(parameter.shape)} in the model; give that of the same model"
-                )
-        weights = torch.cat([weights[name].reshape(-1) for name in parameters])
+        found = {name: _tensor_of(model, name, p, weights) for name, p in parameters.items()}
+        others = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        differing = [
+            name
+            for name, tensor in others.items()
+            if name not in found and name in weights and not torch.equal(tensor.cpu(), weights[name].cpu())
+        ]
+        if differing:
+            warnings.warn(
+                f"{differing[0]} of an end differs from the model's, which serves the whole path",
+                stacklevel=3,
+            )
+        weights = torch.cat([tensor.reshape(-1).to(like) for tensor in found.values()])
     size = sum(p.numel() for p in parameters.values())
     if weights.shape != (size,):
         raise InputError(f"an end has shape {tuple(weights.shape)}, the model needs ({size},)")
     return weights.detach().to(like)
+
+
+def _tensor_of(model: nn.Module, name: str, parameter: nn.Parameter, weights: Mapping[str, Tensor]) -> Tensor:
+    """The tensor of a parameter in a state dict, under any of its names: a shared one is stored under one."""
+    names = [n for n, p in model.named_parameters(remove_duplicate=False) if p is parameter]
+    known = [n for n in names if n in weights]
+    if not known:
+        raise InputError(f"the state dict holds no {name!r}; give that of the same model")
+    tensor = weights[known[0]]
+    if tensor.shape != parameter.shape:
+        raise InputError(
+            f"{name} has shape {tuple(tensor.shape)} in the state dict and {tuple(parameter.shape)} in the "
+            "model; give that of the same model"
+        )
+    return tensor
+
+
+def _require_memory(ends: Tensor, neb: NebSettings, samples: int) -> None:
+    """InputError if the path in float64 and the samples' gradients will not fit into what is free."""
+    points = (neb.most_pivots + 1) * neb.refine + 1
+    needed = ends.shape[1] * (8 * COPIES * points + 20 * samples)
+    free = free_memory(ends.device)
+    if needed > free:
+        raise InputError(
+            f"a path of {points} points of N = {ends.shape[1]} weights and {samples} samples' gradients take "
+            f"about {needed:.2g} bytes, {free:.2g} are free; lower neb.refine or neb.most_pivots, set "
+            "drift_positions = 0, give fewer samples, or restrict params"
+        )
 
 
 def _descent(common: tuple, ends: Tensor, tol: float, memory_budget: float | None) -> Descent:
@@ -185,6 +235,7 @@ def _descent(common: tuple, ends: Tensor, tol: float, memory_budget: float | Non
     for point in straight_line(*ends).spaced(5):
         with at_weights(model, point):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
+            require_symmetric(operator, 0)
             sharpest = max(sharpest, top_eigenpairs(operator, 1, tol=tol).values[0].item())
     if not sharpest > 0:
         raise InputError("the loss has no positive curvature between the ends: they are no minima; train on")

@@ -260,6 +260,8 @@ class Once(nn.Module):
         ({"k": 9}, r"k = 9 needs 10 samples, the data has 9"),
         ({"k": 0}, r"k = 0: L_k needs at least one sample"),
         ({"dims": [10_000]}, r"D = 10000 directions"),
+        ({"dims": [73]}, r"D = 73 is all of the N = 73 weights"),
+        ({"data": [1, 2]}, r"a batch must be a tensor"),
         ({"dims": []}, r"dims = \[\]: give at least one"),
         ({"sigmas": [0.0, 1e-3]}, r"sigmas = \[0.0, 0.001\]: give at least one, all above 0"),
         ({"samples": 2}, r"samples = 2: a standard error needs"),
@@ -298,3 +300,76 @@ def test_what_is_saved_can_be_read_back(classifier, samples, tmp_path):
     assert {p.name for p in (tmp_path / "new").glob("*.csv")} == {"table.csv", "terms.csv", "costs.csv"}
     assert (result.costs["gradients"] > 0).all()
     assert list(result.costs["products"]) == [result.eigen.matvecs, 0, GRID["samples"], 0]
+
+
+class Counting(nn.Module):
+    """A loss that depends on how often it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 3)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.net(x) / (1 + 0.1 * self.calls)
+
+
+class Reassigning(nn.Module):
+    """Puts another tensor in place of its buffer, with a graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 3)
+        self.register_buffer("last", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x):
+        result = self.net(x)
+        self.last = result.mean()
+        return result
+
+
+def test_a_buffer_that_is_replaced_is_put_back(samples):
+    model = Reassigning().double()
+    held = model.last
+    probe(model, class_losses, samples, **GRID)
+    assert model.last is held
+    assert model.last.item() == 0
+    copy.deepcopy(model)  # no graph hangs on it
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Counting().double(), "changes from call to call"),
+        (lambda: nn.Linear(4, 3).half(), "the weights are float16; all must be float32"),
+        (
+            lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3).double()),
+            "the weights are float32, float64",
+        ),
+        (lambda: nn.LazyLinear(3), "no weights yet; call the model once"),
+        (
+            lambda: nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3)), nn.Tanh(), nn.Linear(3, 3)).double(),
+            r"not symmetric.*remove_weight_norm",
+        ),
+    ],
+)
+def test_models_that_would_give_wrong_numbers_are_refused(samples, make, message):
+    with pytest.raises(InputError, match=message):
+        probe(make(), class_losses, samples, **GRID)
+
+
+def test_a_shuffling_loader_is_refused(classifier, samples):
+    data = torch.utils.data.TensorDataset(*samples)
+    loader = torch.utils.data.DataLoader(data, batch_size=9, shuffle=True)
+    with pytest.raises(InputError, match="a second pass over the data gives other samples"):
+        probe(classifier, class_losses, loader, **GRID)
+
+
+def test_gradients_are_taken_also_inside_no_grad(classifier, samples):
+    with torch.no_grad():
+        inside = probe(classifier, class_losses, samples, **GRID)
+    assert inside.value == probe(classifier, class_losses, samples, **GRID).value
+    with torch.inference_mode(), pytest.raises(InputError, match="inference_mode"):
+        probe(classifier, class_losses, samples, **GRID)

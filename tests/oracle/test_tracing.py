@@ -122,3 +122,55 @@ def test_what_is_saved_can_be_read_back(problem, tmp_path):
     assert {"losses.csv", "drift.csv", "path.safetensors", "summary.json"} <= {
         p.name for p in tmp_path.iterdir()
     }
+
+
+def test_buffers_of_the_ends_that_differ_are_told(problem, rng):
+    _, data, _ = problem
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 3)).double().eval()
+    ends = [copy.deepcopy(model) for _ in range(2)]
+    for end in ends:
+        for p in end.parameters():
+            p.data += 0.1 * torch.randn(p.shape, generator=rng, dtype=torch.float64)
+    ends[1][1].running_mean += 1
+    with pytest.warns(UserWarning, match=r"1.running_mean of an end differs from the model's"):
+        trace_path(model, *[end.state_dict() for end in ends], losses, data, **OPTIONS)
+
+
+def test_a_shared_tensor_is_found_under_any_of_its_names(problem, tmp_path):
+    from safetensors.torch import load_file, save_model
+
+    _, data, _ = problem
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4), nn.Linear(4, 3)).double()
+        model[2].weight = model[0].weight
+        save_model(model, str(tmp_path / "end.safetensors"))
+        states.append(load_file(tmp_path / "end.safetensors"))
+    assert trace_path(model, *states, losses, data, **OPTIONS).barrier > 0
+
+
+def test_a_drift_that_diverges_costs_nothing_else(problem, monkeypatch):
+    model, data, ends = problem
+
+    def diverging(*arguments, **options):
+        raise FloatingPointError("SGD diverged within 15 steps")
+
+    monkeypatch.setattr("valleyscope.tracing.drift", diverging)
+    with pytest.warns(UserWarning, match="no drift was measured: SGD diverged"):
+        result = trace_path(model, *ends, losses, data, **OPTIONS)
+    assert result.drift.empty
+    assert len(result.curvature) == 3
+
+
+def test_what_will_not_fit_is_refused_before_the_search(problem, monkeypatch):
+    model, data, ends = problem
+    monkeypatch.setattr("valleyscope.tracing.free_memory", lambda device: 1e4)
+    with pytest.raises(InputError, match=r"1e\+04 are free; lower neb.refine"):
+        trace_path(model, *ends, losses, data, **OPTIONS)
+
+
+def test_losses_below_zero_have_no_barrier(problem):
+    model, data, ends = problem
+    result = trace_path(model, *ends, lambda m, b: losses(m, b) - 50, data, **OPTIONS)
+    assert result.summary()["barrier"] is None

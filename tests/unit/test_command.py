@@ -182,6 +182,8 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, source, function, message
         (["probe"], r"required: --k"),
         (["probe", "nothing.py:build", "--k", "8", "--out", "x"], r"error: nothing.py: no such Python file"),
         (["probe", "x.py:b", "--k", "8", "--dims", "1;2", "--out", "x"], r"'1;2' is not a list of numbers"),
+        (["probe", "x.py:b", "--k", "0", "--out", "x"], r"'0' is not an integer of at least 1"),
+        (["probe", "x.py:b", "--k", "8", "--seed", "-1", "--out", "x"], r"at least 0"),
         (["walk"], r"invalid choice"),
         (["path", "x.py:b", "--ends", "a", "--out", "x"], r"--ends: expected 2 arguments"),
     ],
@@ -196,12 +198,31 @@ def test_a_wrong_call_ends_in_one_line(tmp_path, arguments, message, capsys, mon
     assert len(told.strip().splitlines()) == 1
 
 
+def test_an_error_of_the_user_s_loss_is_one_line_unless_asked(tmp_path, capsys):
+    path = tmp_path / "broken.py"
+    path.write_text(MODEL.replace("x, y = batch", "x, y = batch; undefined"))
+    arguments = ["probe", f"{path}:build", "--k", "8", "--dims", "1", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=r"NameError \(line 6\): name 'undefined' is not defined; --debug"):
+        main(arguments)
+    with pytest.raises(NameError):
+        main([*arguments, "--debug"])
+
+
+def test_the_file_s_neighbours_are_found_while_it_builds(tmp_path):
+    (tmp_path / "neighbour.py").write_text("WIDTH = 4")
+    path = tmp_path / "json.py"  # named like a module of Python's
+    path.write_text(MODEL.replace("    torch.manual", "    import neighbour\n    torch.manual"))
+    before = list(sys.path), sys.modules["json"]
+    load_problem(f"{path}:build")
+    assert (list(sys.path), sys.modules["json"]) == before
+
+
 def test_a_pickle_is_not_read(tmp_path):
     import torch
 
     path = tmp_path / "end.pt"
     torch.save({"w": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match=r"not a safetensors file .*save_file"):
+    with pytest.raises(InputError, match=r"not a safetensors file .*save_model"):
         load_weights(path)
     with pytest.raises(InputError, match="no such file"):
         load_weights(tmp_path / "none")

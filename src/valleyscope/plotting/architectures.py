@@ -106,15 +106,20 @@ def _caption(table: pd.DataFrame, costs: pd.DataFrame, losses: pd.DataFrame, cur
         paths.append(
             f"{label(name)} {quoted(rise, log_spread)} (highest loss over the higher end's {top.mean():.3g})"
         )
+    means = table.groupby("architecture", sort=False)[["spread_ratio", "ratio_off"]].mean()
+    alone = "a² alone over Δ₂ in grey"
+    if means["spread_ratio"].max() < 0.5 and means["ratio_off"].median() < 0.5:
+        alone = "so a ratio Δ₂^(D)/Δ₂ near 1 is the shared a² (grey: a² alone over Δ₂)"
+    none = int((table["sigma_star"] == 0).sum())
     seeds, pairs = table["seed"].nunique(), curvature["pair"].nunique()
     fixed = table["rate_fixed"].abs().max()
     return (
         f"Over {table['architecture'].nunique()} architectures γ of the expected next sample runs from "
         f"{_extremes(table, 'rate_delta2')}; with untrained weights, the same for all k (grey), ∣γ∣ is at most {fixed:.2g}. "
         f"The subspace's spread ratio runs from {_extremes(table, 'spread_ratio', geometric_mean)} and the captured "
-        f"share (grey) with it, so a ratio Δ₂^(D)/Δ₂ near 1 is the shared a² (grey: a² alone over Δ₂). σ* runs from "
-        f"{_extremes(table, 'sigma_star')}, the eigenspace's cost from {_extremes(costs, 'gradients', geometric_mean)} "
+        f"share (grey) from {_extremes(table, 'gradient_share', geometric_mean)}, {alone}. σ* runs from "
+        f"{_extremes(table[table['sigma_star'] > 0], 'sigma_star', geometric_mean)} (none in {none} of {len(table)} runs), the eigenspace's cost from {_extremes(costs, 'gradients', geometric_mean)} "
         f"gradients. Below: middle over ends of Tr H on AutoNEB's paths between minima with weight decay, "
         f"{'; '.join(paths)}. Mean (logarithmic axes: geometric) and 95 % t-interval over {seeds} seeds of weights and "
-        f"data order, {pairs} pairs of minima; N from {table['parameters'].min():,} to {table['parameters'].max():,}."
+        f"data order with one held-out set, {pairs} pairs of minima; the eigenspace is timed beside another job; N from {table['parameters'].min():,} to {table['parameters'].max():,}."
     )
