@@ -47,6 +47,7 @@ def methods(config: dict) -> dict[str, str]:
         "Paper A, D and σ": f"{a['dims']}, {a['sigmas']}",
         "Paper B, model": size(b["model"]),
         "Paper B, repeats": f"{len(b['pairs'])} pairs of minima, {len(b['branching']['parents'])} parents",
+        "Other architectures": ", ".join(config["architectures"]["models"]).replace("_", " "),
         "Paper B, data": f"{b['sequences']} training sequences of {b['model']['context']} tokens",
     }
 

@@ -16,6 +16,7 @@ HEADLINES = (  # figures whose findings open the page
     "decay",
     "ratio",
     "cost",
+    "architectures",
     "valley",
     "path_profile",
     "projected_sgd",
