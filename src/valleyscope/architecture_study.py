@@ -59,6 +59,12 @@ def study(
     memory_budget: float | None = None,
 ) -> Study:
     """Train `model` on the batch `data` in its order and measure it at every k and, for σ*, at the end."""
+    off = [k for k in s.k if k % training.batch]
+    if off or s.validity["k"] not in s.k:
+        raise InputError(
+            f"k = {s.k}: all must be multiples of the batch, {training.batch}, and validity.k = "
+            f"{s.validity['k']} one of them"
+        )
     with plain_recurrence(model):
         return _study(model, loss_fn, data, held_out, training, s, seed, memory_budget)
 
@@ -88,6 +94,8 @@ def _fixed_rate(model, loss_fn, data, candidates, sizes: list[int]) -> float:
         losses = loss_fn(model, batches.rows(data, 0, max(sizes))).double()
         nexts = loss_fn(model, candidates).double()
     squares = [(nexts - losses[:k].mean()).square().mean().item() for k in sizes]
+    if not any(squares):
+        return 0.0  # all losses are equal
     return fit_power_law(sizes, squares, 0)[0]
 
 

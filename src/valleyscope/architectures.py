@@ -80,7 +80,8 @@ def _seeded(make: Callable[..., nn.Module]) -> Callable[[dict, int], nn.Module]:
 
 
 def _transformer(settings: dict, seed: int) -> Transformer:
-    return Transformer(ModelSettings(**settings), seed)
+    with torch.random.fork_rng(devices=[]):  # its layers draw once by torch's default before its own scheme
+        return Transformer(ModelSettings(**settings), seed)
 
 
 KINDS = {
@@ -97,7 +98,7 @@ def build(kind: str, settings: dict, seed: int) -> nn.Module:
         raise InputError(f"kind: {kind!r} is none of {', '.join(KINDS)}")
     try:
         return KINDS[kind].build(settings, seed)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise InputError(f"the settings do not fit a model of kind {kind}: {error}") from None
 
 

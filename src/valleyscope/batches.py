@@ -99,19 +99,15 @@ def first(data, count: int):
         found += size(parts[-1])
         if found == count:
             break
-    return _some(parts)
+    return joined(parts)
 
 
 def whole(data, device=None):
     """All samples of `data`, as `batch_list` takes it, as one batch on `device`."""
-    parts = [batch for batch in _repeatable(data) if size(batch)]
-    return each_tensor(_some(parts), lambda part: part.to(device))
-
-
-def _some(parts: list):
-    if not parts:
-        raise InputError("the data holds no batch")
-    return joined(parts)
+    parts = list(_repeatable(data))
+    for batch in parts:
+        size(batch)  # refuses what is no batch
+    return each_tensor(joined(parts), lambda part: part.to(device))
 
 
 def _repeatable(data) -> Iterable:

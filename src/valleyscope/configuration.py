@@ -114,9 +114,9 @@ def _check_model(model: dict, key: str) -> None:
         refuse(f"{key}.kv_heads", model["kv_heads"], f"a divisor of heads = {model['heads']} is")
 
 
-def _check_training(training: dict, sequences: int, key: str, variant: str = "") -> None:
-    if training["batch"] > sequences:
-        allowed = f"it must be at most {key}.sequences = {sequences}"
+def _check_training(training: dict, count: int, key: str, variant: str = "", data: str = "sequences") -> None:
+    if training["batch"] > count:
+        allowed = f"it must be at most {key}.{data} = {count}"
         refuse(f"{key}.training{variant}.batch", training["batch"], allowed)
 
 
@@ -242,21 +242,36 @@ def _check_descent(descent: dict, key: str) -> None:
             refuse(f"{key}.descent.{name}", descent[name], allowed)
 
 
+ARCHITECTURE_SETTINGS = {  # kind -> settings that it needs, and others that it takes
+    "transformer": (
+        ["width", "depth", "heads", "kv_heads", "mlp_ratio"],
+        ["positions", "activation", "norm"],
+    ),
+    "recurrent": (["width"], []),
+    "mlp": (["width", "depth"], []),
+    "cnn": (["width"], []),
+}
+
+
 def _check_architectures(section: dict) -> None:
     """Models by their kind, every k and size against the data, the paths' models among the models."""
     key, study, paths = "architectures", section["study"], section["paths"]
     for name, model in section["models"].items():
-        needed = {"transformer": ["depth", "heads", "kv_heads", "mlp_ratio"], "mlp": ["depth"]}
-        missing = [m for m in needed.get(model["kind"], []) if m not in model["settings"]]
+        needed, taken = ARCHITECTURE_SETTINGS[model["kind"]]
+        missing = [m for m in needed if m not in model["settings"]]
         if missing:
             refuse(f"{key}.models.{name}.settings", model["settings"], f"{missing[0]} is missing; add it")
+        unknown = sorted(set(model["settings"]) - {*needed, *taken})
+        if unknown:
+            allowed = f"a model of kind {model['kind']} takes no {unknown[0]}"
+            refuse(f"{key}.models.{name}.settings", model["settings"], allowed)
         if model["kind"] == "transformer":
             _check_model(model["settings"], f"{key}.models.{name}.settings")
     digits = 1797 - section["held_out"]  # scikit-learn's set
     if section["samples"] > digits:
         refuse(f"{key}.samples", section["samples"], f"it must be at most 1797 - held_out = {digits}")
     if max(study["k"]) + 1 > section["samples"]:
-        refuse(f"{key}.study.k", study["k"], f"k + 1 must be at most samples = {section['samples']}")
+        refuse(f"{key}.study.k", max(study["k"]), f"k + 1 must be at most samples = {section['samples']}")
     if study["validity"]["k"] not in study["k"]:
         refuse(f"{key}.study.validity.k", study["validity"]["k"], f"it must be one of study.k = {study['k']}")
     for task, training in section["training"].items():
@@ -272,7 +287,7 @@ def _check_architectures(section: dict) -> None:
             refuse(f"{key}.paths.models", name, f"it must be one of {', '.join(section['models'])}")
     if paths["samples"] > digits:
         refuse(f"{key}.paths.samples", paths["samples"], f"it must be at most 1797 - held_out = {digits}")
-    _check_training(paths["training"], paths["samples"], f"{key}.paths")
+    _check_training(paths["training"], paths["samples"], f"{key}.paths", data="samples")
     _check_pairs(paths["pairs"], f"{key}.paths")
     _check_descent(paths["descent"], f"{key}.paths")
     if paths["profile"]["positions"] % 2 == 0:
@@ -301,12 +316,22 @@ def _check_size_of_text(config: dict) -> None:
             refuse("data.text", data["text"], "it must be an existing file")
         size, name = Path(data["text"]).stat().st_size, data["text"]
         share = {"sequences": 1 - data["text_held_out"], "held_out_sequences": data["text_held_out"]}
-    for section in ("landscape", "connectivity"):
-        window = config[section]["model"]["context"] + 1
-        for key, wanted in (
-            (f"{section}.sequences", config[section]["sequences"]),
-            ("data.held_out_sequences", data["held_out_sequences"]),
-        ):
+    share |= {"samples": share["sequences"], "held_out": share["held_out_sequences"]}
+    held_out = ("data.held_out_sequences", data["held_out_sequences"])
+    architectures = config["architectures"]
+    for context, *wanted_of in (
+        *(
+            (config[name]["model"]["context"], (f"{name}.sequences", config[name]["sequences"]), held_out)
+            for name in ("landscape", "connectivity")
+        ),
+        (
+            architectures["context"],
+            ("architectures.samples", architectures["samples"]),
+            ("architectures.held_out", architectures["held_out"]),
+        ),
+    ):
+        window = context + 1
+        for key, wanted in wanted_of:
             most = int(size * share[key.split(".")[1]]) // window
             if wanted > most:
                 refuse(key, wanted, f"{name} holds at most {most} sequences of {window} tokens")

@@ -11,6 +11,7 @@ import yaml
 from valleyscope import claims
 from valleyscope.claims import increments
 from valleyscope.claims.verdicts import NOT, PARTLY, REPRODUCED, UNTESTABLE, Cell, judge
+from valleyscope.errors import InputError
 
 LIMITS = yaml.safe_load((Path(__file__).parents[2] / "configs/default.yaml").read_text())["claims"]
 SEEDS, SIZES, SIGMAS, N = range(5), [8, 32, 128], [1e-4, 1e-3], 1000
@@ -76,6 +77,32 @@ def test_cells_are_combined_and_the_worst_one_decides():
 
 def grid(**axes):
     return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
+
+
+ARCHITECTURES = ["transformer_1x16", "GRU", "MLP"]
+HOLDS = {
+    "rate_delta2": 0.02,
+    "rate_delta2_D": 0.01,
+    "ratio_off": 1e-4,
+    "spread_ratio": 0.8,
+    "sigma_star": 1e-2,
+}
+FAILS = {"rate_delta2": 0.4, "rate_delta2_D": 0.4, "ratio_off": 0.3, "spread_ratio": 0.1, "sigma_star": 1e-4}
+
+
+def architecture_tables(rise=2.0):
+    """Every quantity of A11 as claimed; Tr H rises by the factor `rise` on the MLP's paths."""
+    table = grid(architecture=ARCHITECTURES, seed=SEEDS).assign(**HOLDS)
+    for column in HOLDS:
+        table[column] *= 1 + 0.01 * table["seed"]
+    table["shared_off"] = table["architecture"].map(dict(zip(ARCHITECTURES, [0.1, 0.2, 0.4], strict=True)))
+    table["gradient_share"], table["rate_fixed"] = table["shared_off"] / 2, -0.003
+    table["held_out_loss"] = 2.0 + table["shared_off"]
+    along = grid(architecture=["MLP", "GRU"], pair=["0-1", "2-3"], position=[0.0, 0.25, 0.5, 0.75, 1.0])
+    middle = along["position"] == 0.5
+    losses = along.assign(train_loss=np.where(middle, 1.1, 1.0))
+    bent = along.assign(trace=100 * np.where(middle & (along["architecture"] == "MLP"), rise, 1.0))
+    return {"architectures": table, "architecture_losses": losses, "architecture_curvature": bent}
 
 
 def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
@@ -174,6 +201,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
         "subspaces": subspaces,
         "timing": timing,
         "accuracy": accuracy,
+        **architecture_tables(),
     }
 
 
@@ -187,7 +215,7 @@ def test_every_claim_has_a_verdict_and_a_control():
     table = verdicts()
     assert set(table["verdict"]) <= {REPRODUCED, PARTLY, NOT, UNTESTABLE}
     assert (table["control"].str.len() > 10).all()
-    assert (table.drop("A11")["low"] <= table.drop("A11")["high"]).all()
+    assert (table["low"] <= table["high"]).all()
 
 
 def test_a_ratio_near_one_from_a_shared_value_is_not_because_of_the_subspace():
@@ -254,3 +282,116 @@ def test_a_saddle_is_no_minimiser():
     row = next(claim for claim in increments.CLAIMS if claim.id == "A10").row(bent, LIMITS)
     assert row["verdict"] == UNTESTABLE
     assert "not a minimum" in row["scale"]
+
+
+def a11(change=lambda made: None):
+    made = architecture_tables()
+    change(made)
+    return next(claim for claim in increments.CLAIMS if claim.id == "A11").row(made, LIMITS)
+
+
+def spoilt(name, column, value):
+    """A change that puts `value` in a column of one architecture (of all: None)."""
+
+    def change(made):
+        table = made["architectures"]
+        chosen = table["architecture"] == name if name else table["seed"] >= 0
+        table.loc[chosen, column] = value
+
+    return change
+
+
+def test_a_claim_across_architectures_that_holds_in_each():
+    row = a11()
+    assert row["verdict"] == REPRODUCED
+    assert "holds in 15 of 15 cells" in row["scale"]
+    assert row["tables"] == "architecture_curvature architecture_losses architectures"
+    assert row["figure"] == "architectures"
+    assert "held-out loss 2.1 to 2.4 at its last k" in row["scale"]
+    assert "none in 0 of 15 runs" in row["scale"]
+
+
+def test_a_claim_across_architectures_that_holds_nowhere():
+    def fail(made):
+        scatter = 1 + 0.01 * made["architectures"]["seed"]
+        for column, value in FAILS.items():
+            made["architectures"][column] = value * scatter
+
+    row = a11(fail)
+    assert row["verdict"] == NOT
+    assert "holds in 0 of 15 cells" in row["scale"]
+    assert "A3x 0, fails in 3, undecided in 0" in row["control"]
+
+
+@pytest.mark.parametrize("column", HOLDS)
+def test_one_architecture_in_which_one_quantity_fails_is_named(column):
+    limits = {
+        "rate_delta2": "rate",
+        "rate_delta2_D": "rate",
+        "ratio_off": "ratio",
+        "sigma_star": "sigma_star",
+    }
+    row = a11(spoilt("GRU", column, FAILS[column]))
+    assert row["verdict"] == PARTLY
+    assert "holds in 14 of 15 cells" in row["scale"]
+    assert f"worst: GRU, {increments.QUANTITIES[column][0]}" in row["scale"]
+    assert row["value"] == pytest.approx(FAILS[column])
+    assert row["threshold"] == LIMITS[limits.get(column, "spread_ratio")]
+    assert f"{increments.QUANTITIES[column][0]} 2, fails in 1, undecided in 0" in row["control"]
+
+
+def test_architectures_that_were_not_measured_are_not_in_favour():
+    for column in HOLDS:
+        row = a11(spoilt("MLP", column, np.nan))
+        assert row["verdict"] == PARTLY
+        assert f"{increments.QUANTITIES[column][0]} 2, fails in 0, undecided in 1" in row["control"]
+
+    def nothing(made):
+        made["architectures"][list(HOLDS)] = np.nan
+
+    assert a11(nothing)["verdict"] == UNTESTABLE
+    single = a11(lambda made: made.update(architectures=made["architectures"].query("seed == 0")))
+    assert single["verdict"] == UNTESTABLE
+
+
+def test_the_radius_zero_where_no_sigma_is_valid_fails():
+    row = a11(spoilt("MLP", "sigma_star", 0.0))
+    assert row["verdict"] == PARTLY
+    assert "σ* 2, fails in 1, undecided in 0" in row["control"]
+    assert "none in 5 of 15 runs" in row["scale"]
+
+
+def test_the_controls_across_architectures_are_read_off_their_tables():
+    control = a11()["control"]
+    assert control.startswith("of 3 architectures hold: A1, Δ₂ of the expected next sample 3, fails in 0")
+    assert "|γ| is at most 0.003" in control
+    assert "off 1 by 0.1 to 0.4; captured share 0.05 to 0.2" in control
+    assert "MLP 2 [2, 2] at a highest loss of 1.1 [1.1, 1.1]; GRU 1 [1, 1]" in control
+
+    def higher(made):
+        made.update({k: v for k, v in architecture_tables(rise=3.0).items() if k.endswith("curvature")})
+        losses = made["architecture_losses"]
+        losses.loc[(losses["position"] == 0.5) & (losses["architecture"] == "MLP"), "train_loss"] = 1.4
+
+    assert "MLP 3 [3, 3] at a highest loss of 1.4 [1.4, 1.4]; GRU 1 [1, 1]" in a11(higher)["control"]
+
+
+@pytest.mark.parametrize("column", [*HOLDS, "architecture", "shared_off", "gradient_share", "rate_fixed"])
+def test_a_missing_column_of_the_architectures_is_named(column):
+    with pytest.raises(InputError, match=f"A11 needs .*{column}"):
+        a11(lambda made: made["architectures"].pop(column))
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("architecture_curvature", "trace"),
+        ("architecture_curvature", "pair"),
+        ("architecture_losses", "train_loss"),
+    ],
+)
+def test_a_missing_table_or_column_of_the_paths_is_named(table, column):
+    with pytest.raises(InputError, match=f"A11 needs .*{column}"):
+        a11(lambda made: made[table].pop(column))
+    with pytest.raises(InputError, match=f"the table {table} is missing"):
+        a11(lambda made: made.pop(table))

@@ -166,8 +166,7 @@ def test_every_claim_of_the_ledger_has_a_row_a_verdict_and_a_control():
     assert table.index.tolist() == first + LEDGER
     assert set(table["verdict"]) <= {REPRODUCED, PARTLY, NOT, UNTESTABLE}
     assert (table["control"].str.len() > 10).all()
-    assert (table["low"] <= table["high"]).sum() == len(table) - 1
-    assert table["verdict"]["A11"] == UNTESTABLE  # no other architecture is measured
+    assert (table["low"] <= table["high"]).all()
 
 
 def test_tables_in_which_every_claim_holds():
@@ -250,7 +249,7 @@ def test_a_row_names_its_figure_and_the_tables_it_was_read_from():
     table = judge_claims(made, LIMITS).set_index("id")
     assert table["tables"]["B8"] == "drift_slopes"
     assert table["tables"]["B7"] == "children children_curvature"
-    assert set(" ".join(table["tables"].drop("A11")).split()) == set(made)  # none is made for nothing
+    assert set(" ".join(table["tables"]).split()) == set(made)  # none is made for nothing
     assert {f"plot_{name}.py" for name in table["figure"]} <= {p.name for p in SRC.glob("plot_*.py")}
 
 

@@ -33,7 +33,7 @@ def test_attention_can_be_differentiated_twice(rng):
     attention = Attention(settings).double()
     cos, sin = rotary_tables(3, 2)
     x = torch.randn(1, 3, 4, generator=rng, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(lambda x: attention(x, cos, sin), x, atol=1e-6)
+    assert torch.autograd.gradgradcheck(lambda x: attention(x, (cos, sin)), x, atol=1e-6)
 
 
 def test_attention_agrees_with_torchs_own(rng):
@@ -50,7 +50,7 @@ def test_attention_agrees_with_torchs_own(rng):
     v = heads(attention.value(x), 2)
     fused = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
     truth = attention.output(fused.transpose(1, 2).reshape(2, 6, 12))
-    torch.testing.assert_close(attention(x, cos, sin), truth, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(attention(x, (cos, sin)), truth, rtol=1e-10, atol=1e-12)
 
 
 def test_rotary_scores_depend_on_distance_only(rng):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -13,6 +14,7 @@ import torch
 import yaml
 
 import _workflow
+from valleyscope.architectures import KINDS
 from valleyscope.artifacts import save_tensors
 from valleyscope.model import ModelSettings, Transformer
 
@@ -73,6 +75,55 @@ def test_every_source_file_is_used_by_some_stage_or_the_benchmark():
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*.py")}
     of_the_snakefile = {"src/_workflow.py", "src/_plan.py", "src/valleyscope/configuration.py"}
     assert there - used == of_the_snakefile
+
+
+def parsed(words):
+    """Options of a command line by their names."""
+    words = shlex.split(words)
+    assert all(name.startswith("--") for name in words[::2])
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def architecture_config(settings, kind):
+    return {
+        "data": {"vocab_size": 300},
+        "architectures": {
+            "context": 9,
+            "held_out": 7,
+            "models": {"other": {}, "chosen": {"kind": kind, "settings": settings}},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "added"),
+    [
+        ("transformer", "text", {"vocab_size": 300, "context": 9}),
+        ("recurrent", "text", {"vocab_size": 300}),
+        ("mlp", "digits", {}),
+        ("cnn", "digits", {}),
+    ],
+)
+def test_an_architecture_s_options_are_quoted_and_complete_its_settings(kind, task, added):
+    settings = {"width": 4, "depth": 2}
+    config = architecture_config(settings, kind)
+    assert _workflow.task({"kind": kind}) == task
+    found = parsed(_workflow.architecture(config, "chosen", samples=33))
+    assert json.loads(found.pop("--settings")) == settings | added
+    assert found == {"--kind": kind, "--context": "9", "--samples": "33", "--held-out": "7"}
+    assert settings == {"width": 4, "depth": 2}  # the configuration itself is not completed
+
+
+def test_the_order_of_an_architecture_s_keys_changes_no_option():
+    first, second = (
+        architecture_config(settings, "mlp")
+        for settings in ({"width": 4, "depth": 2}, {"depth": 2, "width": 4})
+    )
+    assert _workflow.architecture(first, "chosen", 1) == _workflow.architecture(second, "chosen", 1)
+
+
+def test_tasks_are_those_of_the_library():
+    assert {kind: _workflow.task({"kind": kind}) for kind in KINDS} == {k: v.task for k, v in KINDS.items()}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -176,3 +227,9 @@ def test_grids_that_do_not_fit_give_one_line(tmp_path):
     )  # fmt: skip
     assert leak.stderr == "find_minimisers: error: --centre-from 8 must lie beyond k + 1 = 9\n"
     assert not (tmp_path / "w").exists()
+
+
+def test_kinds_of_text_are_those_of_the_library():
+    from valleyscope.architectures import KINDS
+
+    assert set(_workflow.TEXT_KINDS) == {name for name, kind in KINDS.items() if kind.task == "text"}

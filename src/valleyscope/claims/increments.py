@@ -353,7 +353,8 @@ def _a11(t: Tables, limits: dict):
     shares = table.groupby("architecture", sort=False)[["shared_off", "gradient_share"]].mean()
     paths = []
     for name, bent in t["architecture_curvature"].groupby("architecture", sort=False):
-        high = barrier(t["architecture_losses"].query("architecture == @name"))
+        losses = t["architecture_losses"]
+        high = barrier(losses[losses["architecture"] == name])
         rise = middle_over_ends(bent, "trace")
         paths.append(f"{name} {text(rise, log=True)} at a highest loss of {text(high, log=True)}")
     return cells, (

@@ -110,17 +110,17 @@ class Claim:
         seen = _Seen(tables)
         try:
             cells, control = self.read(seen, limits)
+            reason, note = self.precondition(seen, limits), self.note(seen)
         except KeyError as error:
             raise InputError(f"claims: {self.id} needs {error}, which none of its tables has") from None
         verdict, worst = judge(cells, limits["widest"])
-        reason = self.precondition(seen, limits)
         held = sum(cell.verdict(limits["widest"]) == REPRODUCED for cell in cells)
         value, low, high = worst.interval
         scale = [
             f"{len(worst.values)} values a cell",
             f"holds in {held} of {len(cells)} cells",
             f"worst: {worst.label}",
-            self.note(seen),
+            note,
             reason or "",
         ]
         return {

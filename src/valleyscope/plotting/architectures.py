@@ -61,9 +61,7 @@ def draw(
 
 
 def _dots(axes: plt.Axes, table: pd.DataFrame, column: str, statistics, shift: float, **style) -> None:
-    """Mean and interval of a column by architecture, horizontally; a column not above 0 has no logarithm."""
-    if statistics is GEOMETRIC:
-        table = table[table[column] > 0]
+    """Mean and interval of a column by architecture, horizontally."""
     rows = summary(table, "place", column, statistics)
     if len(rows):
         errors = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
@@ -93,6 +91,8 @@ def _draw_paths(figure, losses: pd.DataFrame, curvature: pd.DataFrame) -> None:
 
 def _extremes(table: pd.DataFrame, column: str, mean=np.mean) -> str:
     """ "lowest (architecture) to highest (architecture)" of the means over seeds."""
+    if table.empty:
+        return "nothing to nothing"
     means = table.groupby("architecture", sort=False)[column].agg(mean)
     low, high = means.idxmin(), means.idxmax()
     return f"{means[low]:.3g} ({label(low)}) to {means[high]:.3g} ({label(high)})"

@@ -1,5 +1,6 @@
 """Loss, curvature and drift of SGD along one path of a user's model."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -41,11 +42,12 @@ def _caption(losses: pd.DataFrame, curvature: pd.DataFrame, drift: pd.DataFrame)
     )
     moved = ""
     if len(drift):
-        outward = drift["entropic"] * (drift["position"] > 0.5).map({True: 1.0, False: -1.0})
-        sure = (outward.abs() > 1.96 * drift["displacement_se"]) * outward.map(lambda x: 1 if x > 0 else -1)
+        drift = drift[drift["position"] != 0.5]
+        outward = drift["entropic"] * np.sign(drift["position"] - 0.5)
+        sure = (outward.abs() > 1.96 * drift["displacement_se"]) * np.sign(outward)
         moved = (
             f" Minibatch noise moves SGD outward at {(sure == 1).sum()} and inward at {(sure == -1).sum()} of "
-            f"{len(drift)} positions, beyond 1.96 standard errors."
+            f"{len(drift)} positions beside the middle, beyond 1.96 standard errors."
         )
     return (
         f"{told}; the highest loss is {high:.3g} times the higher end's.{moved} One path; bars: 1.96 standard errors over "
