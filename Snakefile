@@ -207,6 +207,10 @@ FIGURES = {
     "branching": ("Paper B", ["children", "children_curvature"]),
     "averages": ("Paper B", ["averages"]),
 }
+SHOWN_THRESHOLDS = {  # figure -> options of its stage
+    "path_profile": f"--low-loss {config['claims']['low_loss']}",
+    "path_drift": f"--margin {config['claims']['slope']}",
+}
 SECTIONS = {  # of the report, with their figures
     section: [f"{FIG}/{name}.svg" for name, (category, _) in FIGURES.items() if category == section]
     for section in ["Paper A", "Paper B", "Text and models"]
@@ -1321,8 +1325,10 @@ rule plot_figure:
         "envs/environment.yaml"
     params:
         code=lambda w: digest_of(f"plot_{w.figure}"),
+        thresholds=lambda w: SHOWN_THRESHOLDS.get(w.figure, ""),
     shell:
-        "python src/plot_{wildcards.figure}.py --tables {input.tables:q} --out {output.pdf:q}"
+        "python src/plot_{wildcards.figure}.py --tables {input.tables:q} {params.thresholds}"
+        " --out {output.pdf:q}"
         " 2>&1 | tee {log:q}"
 
 

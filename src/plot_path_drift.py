@@ -1,7 +1,7 @@
 """Draw the measured drift along the path beside the predicted one.
 
 Example:
-    python src/plot_path_drift.py --tables results/path_drift.csv results/path_drift_predicted.csv results/drift_slopes.csv --out figures/path_drift.pdf
+    python src/plot_path_drift.py --tables results/path_drift.csv results/path_drift_predicted.csv results/drift_slopes.csv --margin 0.15 --out figures/path_drift.pdf
 """
 
 import _plot
@@ -18,4 +18,5 @@ if __name__ == "__main__":
             ["pair", *SETTING, "predictor", "slope", "chi2_dof"],
         ],
         __doc__,
+        "margin",
     )

@@ -2,7 +2,7 @@
 
 Example:
     python src/plot_path_profile.py --tables results/path_losses.csv results/path_curvature.csv \\
-        results/paths.csv --out figures/path_profile.pdf
+        results/paths.csv --low-loss 1.2 --out figures/path_profile.pdf
 """
 
 import _plot
@@ -19,4 +19,5 @@ if __name__ == "__main__":
             [*PATH, "length", "straight"],
         ],
         __doc__,
+        "low_loss",
     )

@@ -9,6 +9,7 @@ import pytest
 from valleyscope.plotting import style
 
 LARGEST = 300_000  # bytes
+THRESHOLDS = {"path_profile": {"low_loss": 1.2}, "path_drift": {"margin": 0.15}}  # of figures that show them
 
 
 def grid(**axes):
@@ -23,7 +24,8 @@ def modules(cases):
 
 def drawn(module, tables):
     """The figure, closed, and its caption; nothing in the caption may be undefined."""
-    figure, caption = module.draw(*(table.copy() for table in tables))
+    thresholds = THRESHOLDS.get(module.__name__.rsplit(".", 1)[1], {})
+    figure, caption = module.draw(*(table.copy() for table in tables), **thresholds)
     plt.close(figure)
     assert "nan" not in caption
     return figure, caption

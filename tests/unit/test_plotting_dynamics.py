@@ -405,11 +405,11 @@ def test_the_paths_loss_is_that_at_the_nearest_point():
 
 
 def test_a_slope_agrees_only_with_its_whole_interval():
-    assert path_drift.agreement(pd.Series([1.0, 1.02, 0.98])) == "agrees"
-    assert path_drift.agreement(pd.Series([1.0, 1.1, 0.9])) == "undecided"
-    assert path_drift.agreement(pd.Series([0.5, 0.52, 0.48])) == "departs"
-    assert path_drift.agreement(pd.Series([1.5, 1.52, 1.48])) == "departs"
-    assert path_drift.agreement(pd.Series([1.0])) == "undecided"
+    assert path_drift.agreement(pd.Series([1.0, 1.02, 0.98]), 0.15) == "agrees"
+    assert path_drift.agreement(pd.Series([1.0, 1.1, 0.9]), 0.15) == "undecided"
+    assert path_drift.agreement(pd.Series([0.5, 0.52, 0.48]), 0.15) == "departs"
+    assert path_drift.agreement(pd.Series([1.5, 1.52, 1.48]), 0.15) == "departs"
+    assert path_drift.agreement(pd.Series([1.0]), 0.15) == "undecided"
 
 
 def test_slopes_that_scatter_show_no_agreement():

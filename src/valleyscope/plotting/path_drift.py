@@ -18,15 +18,19 @@ PREDICTORS = {  # of drift_slopes: column of the displacement, label, style
 }
 DESCENT = {"color": "0.5", "ls": ":", "lw": 1.2}
 MEASURED = {"color": "k", "fmt": "o", "ms": 3, "lw": 0.8, "capsize": 1.5}
-MARGIN = 0.15  # of the slope from 1, within which theory and measurement agree
 NORMAL = 1.96  # 95 % of a normal distribution, in standard errors: of many replicas or draws
 SLOPES = (-0.5, 2.5)  # drawn; an interval that reaches further is cut
 MOST = 4  # panels of a row
 FARTHEST = 3  # times the largest linear prediction: points of the others beyond are not drawn
 
 
-def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame) -> tuple[Figure, str]:
-    """By pair at the smallest learning rate; measured against predicted by rate; slopes; forces in size."""
+def draw(
+    drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame, *, margin: float
+) -> tuple[Figure, str]:
+    """By pair at the smallest learning rate; measured against predicted by rate; slopes; forces in size.
+
+    `margin`: distance of the slope from 1 within which theory and measurement agree.
+    """
     base = base_setting(drift)[["batch", "steps"]].to_dict()
     drift, predicted, slopes = (at_base(table, base) for table in (drift, predicted, slopes))
     both = drift.merge(predicted, on=["pair", "position", *SETTING])
@@ -41,7 +45,7 @@ def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame) -> 
         if rate == rates[0]:
             axes.set_ylabel("measured")
     slope, size = _row(figure, rows[2], 2)
-    _draw_slopes(slope, slopes)
+    _draw_slopes(slope, slopes, margin)
     forces = sizes(drift)
     _draw_sizes(size, forces)
     clause = CUT * cut([size])
@@ -50,7 +54,7 @@ def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame) -> 
     shrunk = shrinking(both[both["learning_rate"] == rates[0]])
     descent = "full-batch descent" + (f" / {shrunk:g}" if shrunk > 1 else "")
     legend_above(figure, measured | entries | {descent: DESCENT}, columns=3)
-    return figure, _caption(both, slopes, forces, base, clause)
+    return figure, _caption(both, slopes, forces, base, clause, margin)
 
 
 def at_base(table: pd.DataFrame, base: dict) -> pd.DataFrame:
@@ -120,8 +124,8 @@ def _crosses(axes: plt.Axes, x, y, x_error=None, y_error=None, *, color, **style
         axes.plot(*ends, color=color, lw=0.7)
 
 
-def _draw_slopes(axes: plt.Axes, slopes: pd.DataFrame) -> None:
-    axes.axhspan(1 - MARGIN, 1 + MARGIN, color="0.92", zorder=0)
+def _draw_slopes(axes: plt.Axes, slopes: pd.DataFrame, margin: float) -> None:
+    axes.axhspan(1 - margin, 1 + margin, color="0.92", zorder=0)
     axes.axhline(1, color="0.6", lw=0.7, zorder=0)
     for name, factor in zip(PREDICTORS, (0.94, 1, 1.06), strict=True):
         style = PREDICTORS[name][2]
@@ -131,7 +135,7 @@ def _draw_slopes(axes: plt.Axes, slopes: pd.DataFrame) -> None:
     low, high = axes.get_ylim()
     axes.set(ylim=(max(low, SLOPES[0]), min(high, SLOPES[1])), ylabel="slope, measured on predicted")
     _rate_axis(axes, slopes)
-    axes.set_title(f"Slope; shaded: 1 ± {MARGIN:g}")
+    axes.set_title(f"Slope; shaded: 1 ± {margin:g}")
 
 
 def sizes(drift: pd.DataFrame) -> pd.DataFrame:
@@ -169,19 +173,19 @@ def _rate_axis(axes: plt.Axes, table: pd.DataFrame) -> None:
     axes.minorticks_off()
 
 
-def agreement(slope: pd.Series) -> str:
-    """ "agrees" if the interval lies within 1 ± MARGIN, "departs" if outside, else "undecided"."""
-    if shown(slope, 1 - MARGIN) > 0 and shown(slope, 1 + MARGIN) < 0:
+def agreement(slope: pd.Series, margin: float) -> str:
+    """ "agrees" if the interval lies within 1 ± margin, "departs" if outside, else "undecided"."""
+    if shown(slope, 1 - margin) > 0 and shown(slope, 1 + margin) < 0:
         return "agrees"
-    if shown(slope, 1 - MARGIN) < 0 or shown(slope, 1 + MARGIN) > 0:
+    if shown(slope, 1 - margin) < 0 or shown(slope, 1 + margin) > 0:
         return "departs"
     return "undecided"
 
 
-def _by_verdict(slopes: pd.DataFrame, name: str) -> str:
+def _by_verdict(slopes: pd.DataFrame, name: str, margin: float) -> str:
     """At which learning rates a predictor agrees, departs, is undecided."""
     rows = slopes[slopes["predictor"] == name].groupby("learning_rate")["slope"]
-    verdicts = {rate: agreement(values) for rate, values in rows}
+    verdicts = {rate: agreement(values, margin) for rate, values in rows}
     words = {"agrees": "agrees at η =", "departs": "departs at", "undecided": "undecided at"}
     return ", ".join(
         f"{words[kind]} {listed((rate for rate, verdict in verdicts.items() if verdict == kind), 'none')}"
@@ -189,18 +193,20 @@ def _by_verdict(slopes: pd.DataFrame, name: str) -> str:
     )
 
 
-def _caption(both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, base: dict, clause: str) -> str:
+def _caption(
+    both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, base: dict, clause: str, margin: float
+) -> str:
     smallest, largest = slopes["learning_rate"].min(), slopes["learning_rate"].max()
     first = slopes[slopes["learning_rate"] == smallest].groupby("predictor")
     slope = {name: rows.set_index("pair")["slope"] for name, rows in first}
     chi = first.get_group("linear")["chi2_dof"]
     found = {
-        "agrees": f"agrees with the prediction within {MARGIN:.0%}".replace("%", " %"),
-        "departs": f"departs from the prediction by more than {MARGIN:.0%}".replace("%", " %"),
-        "undecided": f"is not shown to agree with the prediction within {MARGIN:.0%}, nor to depart".replace(
+        "agrees": f"agrees with the prediction within {margin:.0%}".replace("%", " %"),
+        "departs": f"departs from the prediction by more than {margin:.0%}".replace("%", " %"),
+        "undecided": f"is not shown to agree with the prediction within {margin:.0%}, nor to depart".replace(
             "%", " %"
         ),
-    }[agreement(slope["linear"])]
+    }[agreement(slope["linear"], margin)]
     ratio = forces.assign(ratio=forces["entropic"] / forces["descent"]).groupby("learning_rate")["ratio"]
     compared = " and ".join(f"{quoted(ratio.get_group(rate), log_spread)} (η = {rate:g})" for rate in dict.fromkeys([smallest, largest]))  # fmt: skip
     left_out = _left_out(both, slopes)
@@ -208,8 +214,8 @@ def _caption(both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, bas
         f"At η = {smallest:g} the entropic drift {found}: slope {quoted(slope['linear'])} of measured on predicted displacement "
         f"with C from the linear recursion (χ² over degrees of freedom {quoted(chi)}), {quoted(slope['leading'])} to first order in "
         f"ηλ, {quoted(slope['followed'])} with C seen in the same simulation, which tests the Taylor step only. By rate, whole "
-        f"interval within or outside 1 ± {MARGIN:g}: linear {_by_verdict(slopes, 'linear')}; followed "
-        f"{_by_verdict(slopes, 'followed')}. The entropic displacement is {compared} times that of full-batch descent in size "
+        f"interval within or outside 1 ± {margin:g}: linear {_by_verdict(slopes, 'linear', margin)}; followed "
+        f"{_by_verdict(slopes, 'followed', margin)}. The entropic displacement is {compared} times that of full-batch descent in size "
         f"(RMS over positions, the estimate's noise taken out). Plain SGD, {base['steps']:g} steps, batch {base['batch']:g}; "
         "displacement along the path in lengths of weights, entropic: minus descent; slopes with errors in both. Top and "
         f"middle: bars (of linear only) and bands are 1.96 standard errors over replicas or draws. {clause}Bottom: mean (right: geometric) and 95 % "

@@ -26,7 +26,6 @@ from valleyscope.plotting.paths import (
 from valleyscope.plotting.repeats import thinned
 from valleyscope.plotting.style import geometric_mean, new_figure
 
-LOW_LOSS = 1.2  # highest loss over the higher end up to which a path counts as low in loss
 DRAWN = 34  # positions of a loss
 LOSSES = {"train_loss": "training loss", "held_out_loss": "held-out loss"}
 CURVATURES = {"trace": r"$\mathrm{Tr}\,H$", "lambda_max": r"$\lambda_{\max}$"}
@@ -36,8 +35,13 @@ FISHER = {"color": "k", "ls": "--", "lw": 1}
 Key = tuple[str, str]  # variant, kind
 
 
-def draw(losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame) -> tuple[Figure, str]:
-    """Losses, Tr H and λ_max against position between AdamW minima; middle over ends, all kinds and variants."""
+def draw(
+    losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame, *, low_loss: float
+) -> tuple[Figure, str]:
+    """Losses, Tr H and λ_max against position between AdamW minima; middle over ends, all kinds and variants.
+
+    `low_loss`: highest loss over the higher end's up to which a path counts as low in loss.
+    """
     figure, axes = new_figure(4.2, rows=2, columns=3)
     tall = figure.add_subplot(axes[0, 2].get_gridspec()[:, 2])
     for panel in axes[:, 2]:
@@ -52,19 +56,15 @@ def draw(losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame) -> 
     for panel in panels.values():
         plain_ticks(panel.yaxis)
     ratios = _ratios(curvature)
-    cut.append(_draw_ratios(tall, ratios, barriers(losses)))
+    high = {key for key, highest in barriers(losses).items() if geometric_mean(highest) > low_loss}
+    cut.append(_draw_ratios(tall, ratios, high))
     _draw_legend(figure, kinds_of(curvature))
-    return figure, _caption(losses, curvature, paths, ratios, any(cut))
+    return figure, _caption(losses, curvature, paths, ratios, any(cut), low_loss)
 
 
 def barriers(losses: pd.DataFrame) -> dict[Key, pd.Series]:
     """Highest training loss over the higher end, by pair, for each variant and kind."""
     return {key: barrier(rows_of(losses, key[1], key[0])) for key in _keys(losses)}
-
-
-def high_loss(highest: pd.Series) -> bool:
-    """Whether the geometric mean over pairs exceeds LOW_LOSS."""
-    return geometric_mean(highest) > LOW_LOSS
 
 
 def _keys(table: pd.DataFrame) -> list[Key]:
@@ -90,10 +90,10 @@ def _draw_profile(panel: plt.Axes, table: pd.DataFrame, name: str) -> None:
         panel.plot(shown["position"], shown[name], color=KINDS["autoneb"], lw=0.5, alpha=0.7)
 
 
-def _draw_ratios(panel: plt.Axes, ratios: dict, highest: dict) -> bool:
+def _draw_ratios(panel: plt.Axes, ratios: dict, high: set[Key]) -> bool:
     """A row a variant and kind, a marker a curvature; open where the path is high in loss."""
     for place, ((variant, kind), by_name) in enumerate(ratios.items()):
-        fill = "none" if high_loss(highest[variant, kind]) else "full"
+        fill = "none" if (variant, kind) in high else "full"
         for shift, (name, marker) in zip((-0.15, 0.15), MARKERS.items(), strict=True):
             style = {"fmt": marker, "ms": 4.5, "fillstyle": fill, "color": KINDS[kind]}
             ratio_point(panel, place + shift, by_name[name], **style)
@@ -112,7 +112,12 @@ def _draw_legend(figure: Figure, kinds: list[str]) -> None:
 
 
 def _caption(
-    losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame, ratios: dict, cut: bool
+    losses: pd.DataFrame,
+    curvature: pd.DataFrame,
+    paths: pd.DataFrame,
+    ratios: dict,
+    cut: bool,
+    low_loss: float,
 ) -> str:
     main = rows_of(curvature)
     found = " ".join(_found(ratios, variant) for variant in VARIANTS if any(v == variant for v, _ in ratios))
@@ -120,7 +125,7 @@ def _caption(
     left_out = not_drawn(pd.concat([shown["trace"], shown["lambda_max"], main["fisher"]]))
     return (
         f"{_finding(ratios)} {found} Highest training loss over that of the higher end: {_by_variant(barriers(losses))}; kinds whose mean "
-        f"exceeds {LOW_LOSS:g} are high in loss (open markers). {_autoneb(losses, main)} Length over the distance of the ends: "
+        f"exceeds {low_loss:g} are high in loss (open markers). {_autoneb(losses, main)} Length over the distance of the ends: "
         f"{_by_variant(_lengths(paths), 2)}. Curves: between minima of AdamW; thin lines: single pairs of AutoNEB. "
         f"{left_out}{CUT * cut}{intervals_over_pairs(main)} Scale is not separated here."
     )
