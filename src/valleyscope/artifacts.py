@@ -1,7 +1,7 @@
 """Files that are either whole or absent: tensors, tables and their provenance.
 
-Tensors go to safetensors, numbers to CSV; beside each lies `<file>.json` with its provenance and,
-for tensors, the checksum that `load_tensors` verifies. Nothing is ever unpickled.
+Tensors go to safetensors, numbers to CSV; beside each lies `<file>.json` with its provenance and the
+checksum that `load_tensors` and `read_table` verify. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -108,29 +108,40 @@ def write_json(content: dict, path: Path) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON object; InputError if it is damaged."""
+    """Read a JSON object; InputError if it is damaged or something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); delete it and rerun") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds a {type(found).__name__}, not a JSON object; delete it and rerun")
+    return found
 
 
 def write_table(table: pd.DataFrame, path: Path, meta: dict) -> None:
-    """Write a tidy CSV and its provenance; FloatingPointError if a number is infinite."""
+    """Write a tidy CSV, its provenance and checksum; FloatingPointError if a number is infinite."""
     infinite = [name for name in table.select_dtypes("number") if np.isinf(table[name]).any()]
     if infinite:
         raise FloatingPointError(f"{path.name}: column {infinite[0]} is not finite")
     with write_atomically(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
-    write_json(meta, sidecar(path))
+        checksum = file_sha256(temporary)
+    write_json({**meta, "sha256": checksum}, sidecar(path))
 
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """Read a CSV that must have `columns`; InputError if it is damaged or lacks one."""
+    """Read a CSV that must have `columns`; InputError if it is damaged or lacks one.
+
+    Where `write_table` left a checksum beside it, it must be right.
+    """
+    known = read_json(sidecar(path)).get("sha256") if sidecar(path).exists() else None
+    if known is not None and file_sha256(path) != known:
+        raise InputError(f"{path}: changed since it was written, its checksum is wrong; delete it and rerun")
     try:
         table = pd.read_csv(path)
     except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable CSV ({error}); delete it and rerun") from None
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable CSV ({told}); delete it and rerun") from None
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing; delete it and rerun")
@@ -149,11 +160,15 @@ def save_tensors(tensors: dict, path: Path, meta: dict) -> None:
 
 def load_tensors(path: Path, names: list[str]) -> dict:
     """Read what `save_tensors` wrote; InputError if the checksum is wrong or one of `names` is missing."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if file_sha256(path) != read_json(sidecar(path)).get("sha256"):
         raise InputError(f"{path}: damaged, its checksum is wrong; delete it and rerun")
-    tensors = load_file(path)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); delete it and rerun") from None
     missing = [name for name in names if name not in tensors]
     if missing:
         raise InputError(f"{path}: holds no tensor {missing[0]!r}; name the right file")

@@ -76,6 +76,8 @@ def load_tokenizer(path: Path) -> tiktoken.Encoding:
         raise InputError(f"{path}: a line is not 'base64 rank'; delete it and rerun") from None
     if sorted(ranks.values()) != list(range(len(ranks))):
         raise InputError(f"{path}: ranks are not 0 … {len(ranks) - 1}; delete it and rerun")
+    if not all(bytes([byte]) in ranks for byte in range(256)):
+        raise InputError(f"{path}: lacks some of the 256 single bytes; delete it and rerun")
     return encoding(ranks)
 
 

@@ -48,7 +48,10 @@ def test_blocks_are_replaced_and_the_rest_is_kept():
     assert fill_blocks(filled, blocks) == filled
 
 
-TEXTS = [ROOT / name for name in ("README.md", "docs/figures.md", "docs/claims.md", "docs/curvature.md")]
+TEXTS = [
+    ROOT / "README.md",
+    *(ROOT / f"docs/{name}.md" for name in ("figures", "claims", "curvature", "probing")),
+]
 
 
 def test_readme_and_docs_say_what_the_reference_says():
