@@ -1,6 +1,7 @@
 # make            set up .venv and run the default DAG
 # make smoke      the same for the smoke configuration, in its own folders
 # make test       set up with the tests' needs, other libraries among them, and run them
+# make fuzz       search for configurations and files that are not refused in one line
 # make lint       every linter and formatter, checking only
 # make benchmark  time the curvature engine against other libraries, draw and quote the result
 # make report     Snakemake's HTML report of the finished default run
@@ -12,7 +13,7 @@ CORES ?= all
 BENCHMARKS = benchmarks/results
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: all smoke test test-smoke lint benchmark report check reference texts clean
+.PHONY: all smoke test test-smoke fuzz lint benchmark report check reference texts clean
 all: .venv/run
 	$(RUN) snakemake --cores $(CORES)
 
@@ -24,6 +25,9 @@ test: .venv/peers
 
 test-smoke: .venv/dev
 	$(RUN) python -m pytest -m smoke
+
+fuzz: .venv/dev
+	VALLEYSCOPE_FUZZ=search $(RUN) python -m pytest tests/fuzz
 
 lint: .venv/dev
 	$(RUN) ruff check src tests benchmarks

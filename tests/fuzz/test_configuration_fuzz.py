@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valleyscope.configuration import check_config
@@ -12,7 +12,6 @@ from valleyscope.errors import InputError
 
 SCHEMA = Path("configs/schema.yaml")
 DEFAULT = yaml.safe_load(Path("configs/default.yaml").read_text())
-EXAMPLES = 400
 
 NUMBERS = st.one_of(
     st.integers(-3, 3),
@@ -66,7 +65,7 @@ def mutated(draw):
     return config
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(400, settings().max_examples))
 @given(mutated())
 def test_a_mutated_configuration_is_right_or_refused_in_one_line(config):
     try:

@@ -6,7 +6,7 @@ import pickle
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from valleyscope.artifacts import (
@@ -22,11 +22,6 @@ from valleyscope.corpus import decode, read_text
 from valleyscope.errors import InputError
 from valleyscope.tokenizer import load_tokenizer, save_tokenizer
 
-FUZZ = settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 BYTES = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=60).map(str.encode),
@@ -59,7 +54,6 @@ def damaged(data, draw):
     return draw(BYTES.filter(lambda new: new != data))
 
 
-@FUZZ
 @given(st.data())
 def test_a_damaged_checkpoint_is_never_used(tmp_path, data):
     path = tmp_path / "w.safetensors"
@@ -68,7 +62,6 @@ def test_a_damaged_checkpoint_is_never_used(tmp_path, data):
     assert refused_or_read(lambda: load_tensors(path, ["w"])) is None
 
 
-@FUZZ
 @given(BYTES)
 def test_no_content_under_a_right_checksum_is_run_or_crashes(tmp_path, content):
     path = tmp_path / "w.safetensors"
@@ -77,7 +70,6 @@ def test_no_content_under_a_right_checksum_is_run_or_crashes(tmp_path, content):
     assert refused_or_read(lambda: load_tensors(path, ["w"])) is None
 
 
-@FUZZ
 @given(BYTES)
 def test_a_damaged_description_is_refused(tmp_path, content):
     path = tmp_path / "w.safetensors"
@@ -88,7 +80,6 @@ def test_a_damaged_description_is_refused(tmp_path, content):
     assert found is None or isinstance(found, dict)
 
 
-@FUZZ
 @given(st.data())
 def test_a_damaged_table_is_never_used(tmp_path, data):
     path = tmp_path / "t.csv"
@@ -97,7 +88,6 @@ def test_a_damaged_table_is_never_used(tmp_path, data):
     assert refused_or_read(lambda: read_table(path, ["seed", "value"])) is None
 
 
-@FUZZ
 @given(BYTES)
 def test_any_table_without_a_checksum_is_refused_or_a_table(tmp_path, content):
     path = tmp_path / "of_another_s.csv"
@@ -106,7 +96,6 @@ def test_any_table_without_a_checksum_is_refused_or_a_table(tmp_path, content):
     assert found is None or "a" in found
 
 
-@FUZZ
 @given(st.data())
 def test_a_damaged_rank_file_is_never_used(tmp_path, data):
     path = tmp_path / "tokenizer.tiktoken"
@@ -115,7 +104,6 @@ def test_a_damaged_rank_file_is_never_used(tmp_path, data):
     assert refused_or_read(lambda: load_tokenizer(path)) is None
 
 
-@FUZZ
 @given(BYTES)
 def test_any_rank_file_under_a_right_checksum_is_refused_or_an_encoding(tmp_path, content):
     path = tmp_path / "tokenizer.tiktoken"
@@ -124,7 +112,6 @@ def test_any_rank_file_under_a_right_checksum_is_refused_or_an_encoding(tmp_path
     refused_or_read(lambda: load_tokenizer(path))
 
 
-@FUZZ
 @given(st.one_of(BYTES, st.text(max_size=300).map(lambda text: text.encode("utf-16"))), st.floats(0.01, 0.99))
 def test_any_local_text_is_refused_or_cut_in_two(tmp_path, content, held_out):
     path = tmp_path / "mine.txt"
