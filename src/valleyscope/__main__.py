@@ -103,7 +103,6 @@ def parser() -> argparse.ArgumentParser:
 def run_probe(args: argparse.Namespace) -> dict:
     """Probe, save and draw; returns the summary."""
     from valleyscope.loading import load_problem
-    from valleyscope.pages import write_page
     from valleyscope.plotting.probe import draw
     from valleyscope.probing import probe
 
@@ -121,11 +120,8 @@ def run_probe(args: argparse.Namespace) -> dict:
         memory_budget=args.memory_budget,
         on_stage=_said,
     )
-    result.save(args.out)
-    figure, caption = draw(result.table, result.terms)
     tables = {"Criteria": result.table, "Terms": result.terms, "Cost": result.costs}
-    write_page(args.out, f"Probe of {args.model}", figure, caption, result.summary(), tables)
-    return result.summary()
+    return _written(args, "Probe", result, draw(result.table, result.terms), tables)
 
 
 def run_path(args: argparse.Namespace) -> dict:
@@ -133,7 +129,6 @@ def run_path(args: argparse.Namespace) -> dict:
     from tqdm import tqdm
 
     from valleyscope.loading import load_problem, load_weights
-    from valleyscope.pages import write_page
     from valleyscope.plotting.trace import draw
     from valleyscope.tracing import trace_path
 
@@ -154,11 +149,18 @@ def run_path(args: argparse.Namespace) -> dict:
             on_stage=_said,
             on_step=lambda steps, loss: bar.update(steps),
         )
-    result.save(args.out)
-    figure, caption = draw(result.losses, result.curvature, result.drift)
     tables = {"Curvature": result.curvature, "Drift": result.drift}
-    write_page(args.out, f"Path of {args.model}", figure, caption, result.summary(), tables)
-    return result.summary()
+    return _written(args, "Path", result, draw(result.losses, result.curvature, result.drift), tables)
+
+
+def _written(args: argparse.Namespace, title: str, result, drawn: tuple, tables: dict) -> dict:
+    """Save the result and its page with the figure and caption of `drawn`; returns the summary."""
+    from valleyscope.pages import write_page
+
+    result.save(args.out)
+    summary = result.summary()
+    write_page(args.out, f"{title} of {args.model}", *drawn, summary, tables)
+    return summary
 
 
 def _said(stage: str) -> None:

@@ -7,6 +7,11 @@ from torch import Tensor
 
 from valleyscope.errors import InputError
 
+OTHER_SAMPLES = (
+    "a second pass over the data gives other samples (a shuffling loader?); "
+    "set shuffle=False or pass a list of batches"
+)
+
 
 def batch_list(data) -> Iterable:
     """The batches of `data`: one batch, a list of them, or a loader that can be iterated again."""
@@ -116,10 +121,7 @@ def _repeatable(data) -> Iterable:
     if isinstance(found, _Loader):
         once, again = (tensors(next(iter(found), ())) for _ in range(2))
         if not all(map(torch.equal, once, again)):
-            raise InputError(
-                "a second pass over the data gives other samples (a shuffling loader?); "
-                "set shuffle=False or pass a list of batches"
-            )
+            raise InputError(OTHER_SAMPLES)
     return found
 
 

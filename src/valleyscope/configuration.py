@@ -247,6 +247,7 @@ def _check_descent(descent: dict, key: str) -> None:
             refuse(f"{key}.descent.{name}", descent[name], allowed)
 
 
+DIGITS = 1797  # of scikit-learn's set
 ARCHITECTURE_SETTINGS = {  # kind -> settings that it needs, and others that it takes
     "transformer": (
         ["width", "depth", "heads", "kv_heads", "mlp_ratio"],
@@ -272,9 +273,9 @@ def _check_architectures(section: dict) -> None:
             refuse(f"{key}.models.{name}.settings", model["settings"], allowed)
         if model["kind"] == "transformer":
             _check_model(model["settings"], f"{key}.models.{name}.settings")
-    digits = 1797 - section["held_out"]  # scikit-learn's set
+    digits = DIGITS - section["held_out"]
     if section["samples"] > digits:
-        refuse(f"{key}.samples", section["samples"], f"it must be at most 1797 - held_out = {digits}")
+        refuse(f"{key}.samples", section["samples"], f"it must be at most {DIGITS} - held_out = {digits}")
     if max(study["k"]) + 1 > section["samples"]:
         refuse(f"{key}.study.k", max(study["k"]), f"k + 1 must be at most samples = {section['samples']}")
     if study["validity"]["k"] not in study["k"]:
@@ -291,7 +292,7 @@ def _check_architectures(section: dict) -> None:
         if name not in section["models"]:
             refuse(f"{key}.paths.models", name, f"it must be one of {', '.join(section['models'])}")
     if paths["samples"] > digits:
-        refuse(f"{key}.paths.samples", paths["samples"], f"it must be at most 1797 - held_out = {digits}")
+        refuse(f"{key}.paths.samples", paths["samples"], f"it must be at most {DIGITS} - held_out = {digits}")
     _check_training(paths["training"], paths["samples"], f"{key}.paths", data="samples")
     _check_pairs(paths["pairs"], f"{key}.paths")
     _check_descent(paths["descent"], f"{key}.paths")

@@ -244,10 +244,7 @@ class DataOperator(Operator):
                 "buffer that counts calls?); call model.eval() or fix what changes"
             )
         if batches.size(first) != batches.size(second) or not _close(expected, losses(second, few)):
-            raise InputError(
-                "a second pass over the data gives other samples (a shuffling loader?); "
-                "set shuffle=False or pass a list of batches"
-            )
+            raise InputError(batches.OTHER_SAMPLES)
         if not _close(expected, losses(first, 2 * few)):
             raise InputError(
                 "a sample's loss depends on the rest of its batch (batch norm in train mode?); "

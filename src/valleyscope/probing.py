@@ -162,8 +162,7 @@ def probe(
                 "raise tol or lower dims"
             )
         clock.stop("I subspace", eigen.matvecs)
-        on_device = batches.rows(following, 0, 1, operator.device)
-        increment = IncrementOperator(operator, HessianOperator(model, loss_fn, on_device, keep_graph=True))
+        increment = IncrementOperator(operator, HessianOperator(model, loss_fn, following, keep_graph=True))
         subspace = increment_model(operator, eigen, increment.sample, k)
         clock.stop("II coefficients", 0)
         full, drawn = _full_space(increment, samples, seed)
