@@ -51,7 +51,7 @@ class Grid:
     sigmas: list[float]
     samples: int
     seed: int
-    candidate_draws: int = 2
+    candidate_draws: int = 3
 
 
 @dataclass(frozen=True)
