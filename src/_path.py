@@ -1,6 +1,7 @@
 """The arguments of a stage on a path between minima, and what they stand for."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -29,8 +30,10 @@ def load(args: argparse.Namespace) -> WeightPath:
     return WeightPath(load_tensors(args.path, ["pivots"])["pivots"].to(args.device))
 
 
-def write(table: pd.DataFrame, out: Path, args: argparse.Namespace) -> None:
+def write(
+    table: pd.DataFrame, out: Path, args: argparse.Namespace, may_be_empty: Collection[str] = ()
+) -> None:
     """Write a table of the path with its names in front."""
     for name in reversed(NAMES):
         table.insert(0, name, getattr(args, name))
-    write_table(table, out, _stage.meta(args, args.tokens, args.path))
+    write_table(table, out, _stage.meta(args, args.tokens, args.path), may_be_empty)

@@ -1,6 +1,7 @@
 """What stages at one point (weights and the first k sequences) share: its arguments and its eigenpairs."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -38,9 +39,14 @@ def eigenpairs(args: argparse.Namespace, count: int | None = None) -> EigenResul
     return EigenResult(*first, matvecs=0, converged=True)
 
 
-def write(args: argparse.Namespace, *outputs: tuple[pd.DataFrame, Path], key: str = "weights") -> None:
+def write(
+    args: argparse.Namespace,
+    *outputs: tuple[pd.DataFrame, Path],
+    key: str = "weights",
+    may_be_empty: Collection[str] = (),
+) -> None:
     """Write tables with `key` (what --weights says), seed and k in front."""
     inputs = [args.tokens, args.checkpoint] + ([args.eigen] if hasattr(args, "eigen") else [])
     for table, path in outputs:
         keys = pd.DataFrame({key: args.weights, "seed": args.data_seed, "k": args.k}, index=table.index)
-        write_table(pd.concat([keys, table], axis=1), path, _stage.meta(args, *inputs))
+        write_table(pd.concat([keys, table], axis=1), path, _stage.meta(args, *inputs), may_be_empty)

@@ -17,7 +17,7 @@ import _problem
 import _stage
 from valleyscope import published
 from valleyscope.criteria import standard_normals
-from valleyscope.eigen import top_eigenpairs
+from valleyscope.eigen import converged_eigenpairs
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
 from valleyscope.increments import IncrementOperator, direct_increments, increment_model, increment_model_in
@@ -62,7 +62,7 @@ def main(args):
     z = args.sigma * standard_normals(args.samples, args.dim, seed)
     tables = []
 
-    eigen = top_eigenpairs(mean, args.dim, tol=args.tolerance, seed=seed)
+    eigen = converged_eigenpairs(mean, args.dim, tol=args.tolerance, seed=seed)
     model_of_increment = increment_model(mean, eigen, sample, k)
     U = eigen.vectors.double()
     displacements = torch.as_tensor(z).to(U) @ U.T

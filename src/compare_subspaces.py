@@ -15,7 +15,7 @@ import torch
 import _point
 import _problem
 import _stage
-from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.estimation import full_space_draws, full_space_model
 from valleyscope.hessian import HessianOperator
 from valleyscope.increments import IncrementOperator, check_point, increment_model, increment_model_in
@@ -40,7 +40,7 @@ def main(args):
     check_point(args.k, len(data), dim, mean.size)
     sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
     increment = IncrementOperator(mean, sample)
-    bottom = top_eigenpairs(mean, dim, which="SA", tol=args.tolerance, seed=seed)
+    bottom = converged_eigenpairs(mean, dim, which="SA", tol=args.tolerance, seed=seed)
     gradients = minibatch_gradients(model, sequence_losses, data[: args.k], dim, args.batch, seed)
     others = {
         "random": random_subspace(mean.size, dim, seed),
@@ -66,7 +66,8 @@ def main(args):
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
     lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.cpu().numpy())
     lemma["lambda_min"] = bottom.values[0].item()
-    _point.write(args, (table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5))
+    outputs = [(table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5)]
+    _point.write(args, *outputs, may_be_empty=["rank_correlation"])  # of one eigenvalue
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def main(args):
         "evenness": path.evenness,
         "loss": found.history[-1] if found.history else float("nan"),
     }
-    write_table(pd.DataFrame([row]), args.table, meta)
+    write_table(pd.DataFrame([row]), args.table, meta, may_be_empty=["loss"])  # of a straight line
     save_tensors({"pivots": path.pivots}, args.out, meta)
     for left in (state, sidecar(state)):
         left.unlink(missing_ok=True)

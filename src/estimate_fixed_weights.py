@@ -23,7 +23,7 @@ def main(args):
     table.insert(0, "weights", args.weights)
     table.insert(1, "seed", args.data_seed)
     inputs = [args.tokens] + ([args.checkpoint] if args.checkpoint else [])
-    write_table(table, args.out, _stage.meta(args, *inputs))
+    write_table(table, args.out, _stage.meta(args, *inputs), may_be_empty=["standard_error"])
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def main(args):
             )
             bar.update()
     table = pd.DataFrame(rows).astype({"branch": "Int64"})
-    write_table(table, args.out, _stage.meta(args, args.tokens, args.path, args.family))
+    meta = _stage.meta(args, args.tokens, args.path, args.family)
+    write_table(table, args.out, meta, may_be_empty=["branch"])
 
 
 if __name__ == "__main__":

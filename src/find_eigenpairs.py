@@ -13,8 +13,7 @@ import pandas as pd
 import _problem
 import _stage
 from valleyscope.artifacts import save_tensors, write_table
-from valleyscope.eigen import top_eigenpairs
-from valleyscope.errors import InputError
+from valleyscope.eigen import converged_eigenpairs
 from valleyscope.hessian import HessianOperator
 from valleyscope.model import sequence_losses
 
@@ -23,12 +22,7 @@ def main(args):
     data, _ = _problem.data(args)
     model = _problem.model(args, args.checkpoint)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
-    eigen = top_eigenpairs(operator, args.count, tol=args.tolerance, seed=args.data_seed)
-    if not eigen.converged:
-        raise InputError(
-            f"k = {args.k}: {args.count} eigenpairs did not converge to {args.tolerance} in "
-            f"{eigen.matvecs} products; raise `tolerance` or lower `eigenpairs`"
-        )
+    eigen = converged_eigenpairs(operator, args.count, tol=args.tolerance, seed=args.data_seed)
     table = pd.DataFrame(
         {
             "regime": args.regime,

@@ -32,7 +32,7 @@ def main(args):
     sizes = {regime: sorted(table["k"].unique()) for regime, table in points.groupby("regime")}
     meta = _stage.meta(args, args.criteria, args.points, args.fixed_weights)
     write_table(slopes, args.slopes, meta)
-    write_table(sequences_table(slopes, sizes, args.epsilons), args.sequences, meta)
+    write_table(sequences_table(slopes, sizes, args.epsilons), args.sequences, meta, may_be_empty=["k"])
 
 
 if __name__ == "__main__":

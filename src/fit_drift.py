@@ -18,9 +18,13 @@ def main(args):
     predicted = read_table(args.predicted, [*keys, "predicted", "predicted_se", "leading", "leading_se"])
     meta = _stage.meta(args, args.measured, args.predicted)
     speeds = velocities(measured, predicted)
-    write_table(slopes(measured, predicted), args.slopes, meta)
+    # Empty where the prediction does not rise above its own error.
+    unknown = ["slope", "slope_se", "chi2_dof"]
+    write_table(slopes(measured, predicted), args.slopes, meta, may_be_empty=unknown)
     write_table(speeds, args.velocities, meta)
-    write_table(exponents(speeds), args.exponents, meta)
+    # Empty where a velocity is not positive.
+    unknown = ["exponent", "exponent_se", "predicted"]
+    write_table(exponents(speeds), args.exponents, meta, may_be_empty=unknown)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ def main(args):
     settings = [read_json(sidecar(path))["settings"] for path in args.tables]
     common = {key: value for key, value in settings[0].items() if all(s.get(key) == value for s in settings)}
     meta = provenance(common, args.tables, args.threads)
-    write_table(pd.concat(tables, ignore_index=True), args.out, meta)
+    empty = set().union(*(table.columns[table.isna().any()] for table in tables))
+    write_table(pd.concat(tables, ignore_index=True), args.out, meta, may_be_empty=empty)
 
 
 if __name__ == "__main__":

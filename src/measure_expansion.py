@@ -26,9 +26,8 @@ def main(args):
     problem = (model, sequence_losses, data, _point.eigenpairs(args), args.k)
     errors = expansion_errors(*problem, Grid(**args.expansion, seed=args.data_seed))
     moments = moments_by_precision(*problem, Grid(**args.precision, seed=args.data_seed))
-    _point.write(
-        args, (errors, args.errors), (validity(errors, args.limit), args.validity), (moments, args.moments)
-    )
+    outputs = [(errors, args.errors), (validity(errors, args.limit), args.validity), (moments, args.moments)]
+    _point.write(args, *outputs, may_be_empty=["sigma_star", "sigma_floor"])  # where the grid holds none
 
 
 if __name__ == "__main__":

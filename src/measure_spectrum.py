@@ -17,7 +17,7 @@ import _point
 import _problem
 import _stage
 from valleyscope.artifacts import load_tensors
-from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.hessian import HessianOperator
 from valleyscope.model import sequence_losses
 from valleyscope.subspaces import eigenspace_drift
@@ -41,7 +41,7 @@ def drift(args, model, data, before):
     tables = []
     for other in (args.k + 1, 2 * args.k):
         operator = HessianOperator(model, sequence_losses, data[:other], memory_budget=args.memory_budget)
-        after = top_eigenpairs(
+        after = converged_eigenpairs(
             operator, max(args.dims), tol=args.tolerance, seed=args.data_seed, initial=before.vectors
         )
         tables.append(eigenspace_drift(before, after, args.dims).assign(k_other=other, weights_other="same"))

@@ -35,7 +35,7 @@ def main(args):
             on_period=lambda period: bar.update(),
         )
     table.insert(0, "run", args.run)
-    _path.write(table, args.out, args)
+    _path.write(table, args.out, args, may_be_empty=["loss", "step_size"])  # at step 0
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def main(args):
     unit = {k: median(t["seconds"]) for k, t in table[table["stage"] == "gradient"].groupby("k")}
     table["gradients"] = table["seconds"] / table["k"].map(unit)
     meta = _stage.meta(args, args.tokens, args.checkpoint)
-    write_table(table, args.out, meta)
+    write_table(table, args.out, meta, may_be_empty=["estimator"])
     write_table(accuracy, args.accuracy, meta)
 
 

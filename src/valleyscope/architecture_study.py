@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from valleyscope import batches
 from valleyscope.decay import fit_power_law
-from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.estimation import Grid, estimate_criteria
 from valleyscope.expansion import expansion_errors, validity
@@ -78,7 +78,7 @@ def _study(model, loss_fn, data, held_out, training, s: StudySettings, seed: int
         with at_weights(model, at_k[k]):
             known = batches.rows(data, 0, k)
             operator = HessianOperator(model, loss_fn, known, memory_budget=memory_budget)
-            eigen = _eigenpairs(operator, s.dim, s.tolerance, seed)
+            eigen = converged_eigenpairs(operator, s.dim, tol=s.tolerance, seed=seed)
             rows.append(_point(model, loss_fn, operator, data, candidates, eigen, s, seed))
             if k == s.validity["k"]:
                 cost = _cost(model, loss_fn, operator, known, eigen)
@@ -109,13 +109,6 @@ def _train(model, loss_fn, data, held_out, training, s: StudySettings, seed: int
 
     train(model, loss_fn, data, held_out, training, seed=seed, on_step=keep)
     return kept
-
-
-def _eigenpairs(operator: HessianOperator, count: int, tol: float, seed: int) -> EigenResult:
-    eigen = top_eigenpairs(operator, count, tol=tol, seed=seed)
-    if not eigen.converged:
-        raise InputError(f"{count} eigenpairs did not converge to {tol:g}; raise `tolerance` or lower `dims`")
-    return eigen
 
 
 def _point(model, loss_fn, operator, data, candidates, eigen, s: StudySettings, seed: int) -> dict:
@@ -153,7 +146,7 @@ def _sigma_star(model, loss_fn, data, s: StudySettings, seed: int, memory_budget
     """σ* of δ_k in full space in float64 at the end of training; 0 where no σ of the grid is valid."""
     k = s.validity["k"]
     operator = HessianOperator(model, loss_fn, batches.rows(data, 0, k), memory_budget=memory_budget)
-    eigen = _eigenpairs(operator, 1, s.tolerance, seed)
+    eigen = converged_eigenpairs(operator, 1, tol=s.tolerance, seed=seed)
     grid = Grid([1], s.validity["sigmas"], s.validity["samples"], seed)
     errors = expansion_errors(model, loss_fn, data, eigen, k, grid, precisions=("float64",))
     stars = validity(errors, s.validity["limit"])

@@ -10,9 +10,10 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +30,8 @@ VERSIONS_OF = ("torch", "numpy", "pandas", "matplotlib", "tiktoken", "rustbpe", 
 def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to `path` when the block succeeds, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{escape(path.name)}.*"):  # by a process that was killed
+        left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -118,11 +121,20 @@ def read_json(path: Path) -> dict:
     return found
 
 
-def write_table(table: pd.DataFrame, path: Path, meta: dict) -> None:
-    """Write a tidy CSV, its provenance and checksum; FloatingPointError if a number is infinite."""
-    infinite = [name for name in table.select_dtypes("number") if np.isinf(table[name]).any()]
-    if infinite:
-        raise FloatingPointError(f"{path.name}: column {infinite[0]} is not finite")
+def write_table(table: pd.DataFrame, path: Path, meta: dict, may_be_empty: Collection[str] = ()) -> None:
+    """Write a tidy CSV, its provenance and checksum.
+
+    Raises FloatingPointError naming column and row if a number is infinite, or a value missing or not a
+    number in a column other than `may_be_empty`.
+    """
+    for name, column in table.items():
+        bad = column.isna() & (name not in may_be_empty)
+        if pd.api.types.is_float_dtype(column):
+            bad |= np.isinf(column.astype(np.float64))
+        if bad.any():
+            row = table[bad].iloc[0]
+            keys = ", ".join(f"{key} = {row[key]}" for key in table.columns[:4] if key != name)
+            raise FloatingPointError(f"{path.name}: {name} is {row[name]} at {keys}")
     with write_atomically(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
         checksum = file_sha256(temporary)
@@ -149,11 +161,17 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def save_tensors(tensors: dict, path: Path, meta: dict) -> None:
-    """Write named tensors as safetensors, then provenance with the file's checksum."""
-    from safetensors.torch import save_file  # here, so that plots need no torch
+    """Write named tensors as safetensors, then provenance with the file's checksum.
 
+    Raises FloatingPointError naming the tensor if an entry of one is not finite.
+    """
+    from safetensors.torch import save  # here, so that plots need no torch
+
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise FloatingPointError(f"{path.name}: {name} is not finite")
     with write_atomically(path) as temporary:
-        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, temporary)
+        temporary.write_bytes(save({name: t.detach().contiguous() for name, t in tensors.items()}))
         checksum = file_sha256(temporary)
     write_json({**meta, "sha256": checksum}, sidecar(path))
 

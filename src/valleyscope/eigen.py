@@ -91,14 +91,25 @@ def top_eigenpairs(
         space = _Subspace(operator, _capacity(operator, count), generator)
         result = _lanczos(space, count, _ORDERS[which], tol, initial)
     if not result.converged:
-        scale = result.values.abs().max().item()
-        warnings.warn(
-            f"{count} eigenpairs did not converge in {result.matvecs} products: the largest residual is "
-            f"{result.residuals.max().item() / scale:.2g} of the largest eigenvalue, tol is {tol:g}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warnings.warn(_shortfall(result, tol), RuntimeWarning, stacklevel=2)
     return result
+
+
+def converged_eigenpairs(operator, count: int, *, tol: float = 1e-3, **options) -> EigenResult:
+    """`top_eigenpairs`, whose result is refused with an InputError where it did not converge."""
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        result = top_eigenpairs(operator, count, tol=tol, **options)
+    if not result.converged:
+        raise InputError(f"{_shortfall(result, tol)}; raise the tolerance or take fewer eigenpairs")
+    return result
+
+
+def _shortfall(result: EigenResult, tol: float) -> str:
+    largest = (result.residuals.max() / result.values.abs().max()).item()
+    return (
+        f"{len(result.values)} eigenpairs did not converge in {result.matvecs} products: the largest "
+        f"residual is {largest:.2g} of the largest eigenvalue, tol is {tol:g}"
+    )
 
 
 class _Subspace:

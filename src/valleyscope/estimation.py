@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from valleyscope import batches
 from valleyscope.criteria import FullSpaceModel, IncrementModel, LandscapeBounds, standard_normals
-from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
 from valleyscope.increments import (
@@ -126,7 +126,7 @@ def candidate_models(
                 FullSpaceModel(subspace.value, slope_square, *trace_draws(V, images)),
                 (along.T @ difference / (k + 1)).cpu().numpy(),
                 gradient_share(difference, eigen.vectors),
-                top_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
+                converged_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
             )
         )
     return result

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from valleyscope import batches
 from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
 from valleyscope.criteria import FullSpaceModel, IncrementModel, standard_normals, valid_range
-from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.estimate import Estimate
 from valleyscope.estimation import draw_blocks, trace_draws
@@ -82,7 +82,8 @@ class ProbeResult:
         folder = Path(folder)
         meta = provenance({"k": self.k, "size": self.size}, [], torch.get_num_threads())
         for name in ("table", "terms", "costs"):
-            write_table(getattr(self, name), folder / f"{name}.csv", meta)
+            empty = ["standard_error"] if name == "table" else []
+            write_table(getattr(self, name), folder / f"{name}.csv", meta, may_be_empty=empty)
         pairs = {name: getattr(self.eigen, name) for name in ("values", "vectors", "residuals")}
         save_tensors(pairs, folder / "eigenpairs.safetensors", meta)
         write_json(self.summary(), folder / "summary.json")
@@ -155,12 +156,7 @@ def probe(
         known, following = batches.rows(seen, 0, k), batches.rows(seen, k, k + 1)
         operator = HessianOperator(model, loss_fn, known, memory_budget=memory_budget)
         require_symmetric(operator, seed)
-        eigen = top_eigenpairs(operator, max(dims), tol=tol, seed=seed)
-        if not eigen.converged:
-            raise InputError(
-                f"{max(dims)} eigenpairs did not converge to {tol:g} in {eigen.matvecs} products; "
-                "raise tol or lower dims"
-            )
+        eigen = converged_eigenpairs(operator, max(dims), tol=tol, seed=seed)
         clock.stop("I subspace", eigen.matvecs)
         increment = IncrementOperator(operator, HessianOperator(model, loss_fn, following, keep_graph=True))
         subspace = increment_model(operator, eigen, increment.sample, k)

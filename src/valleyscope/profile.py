@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from valleyscope.criteria import standard_normals
-from valleyscope.eigen import EigenResult, top_eigenpairs
-from valleyscope.errors import InputError
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.estimate import Estimate
 from valleyscope.gauss_newton import FisherOperator
 from valleyscope.groups import parameter_groups
@@ -108,14 +107,9 @@ def profile_path(
     for position in positions:
         with at_weights(model, path.point(position)):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
-            eigen = top_eigenpairs(
+            eigen = converged_eigenpairs(
                 operator, settings.eigenpairs, tol=settings.tolerance, seed=seed, initial=before
             )
-            if not eigen.converged:
-                raise InputError(
-                    f"eigenpairs at position {position} did not converge; "
-                    f"raise tolerance = {settings.tolerance}"
-                )
             before = eigen.vectors
             fisher = FisherOperator(model, logits_fn, data, seed=seed, memory_budget=memory_budget)
             whole, by_group = _hutchinson(model, operator, path.tangent(position), settings.probes, seed)
@@ -202,9 +196,7 @@ def _noise(model, loss_fn, data: Tensor, operator: HessianOperator, draws: int, 
 
 
 def _curvature(operator: HessianOperator, probes: int, tol: float, seed: int) -> dict[str, float]:
-    eigen = top_eigenpairs(operator, 1, tol=tol, seed=seed)
-    if not eigen.converged:
-        raise InputError(f"λ_max did not converge; raise the tolerance {tol}")
+    eigen = converged_eigenpairs(operator, 1, tol=tol, seed=seed)
     return {
         **_fields("trace", traces(operator, probes, seed).trace),
         "lambda_max": eigen.values[0].item(),

@@ -7,7 +7,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from valleyscope.criteria import FullSpaceModel, IncrementModel, quadratic_strength
-from valleyscope.eigen import EigenResult, top_eigenpairs
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.estimation import PROBES
 from valleyscope.increments import IncrementOperator
 from valleyscope.weights import LossFunction, flatten, select_parameters
@@ -46,7 +46,7 @@ def increment_subspace(increment: IncrementOperator, dim: int, tol: float, seed:
     slope = increment.gradient()[:, None]
     if dim == 1:
         return orthonormal(slope)
-    leading = top_eigenpairs(increment, dim - 1, which="LM", tol=tol, seed=seed)
+    leading = converged_eigenpairs(increment, dim - 1, which="LM", tol=tol, seed=seed)
     return orthonormal(torch.cat([slope, leading.vectors], dim=1))
 
 

@@ -18,7 +18,7 @@ from valleyscope import batches
 from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
 from valleyscope.barriers import barrier, middle_over_ends
 from valleyscope.drift import DriftSettings, drift
-from valleyscope.eigen import top_eigenpairs
+from valleyscope.eigen import converged_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.finders import Descent, NebSettings, autoneb, relax
 from valleyscope.guarded import guarded
@@ -236,7 +236,7 @@ def _descent(common: tuple, ends: Tensor, tol: float, memory_budget: float | Non
         with at_weights(model, point):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
             require_symmetric(operator, 0)
-            sharpest = max(sharpest, top_eigenpairs(operator, 1, tol=tol).values[0].item())
+            sharpest = max(sharpest, converged_eigenpairs(operator, 1, tol=tol).values[0].item())
     if not sharpest > 0:
         raise InputError("the loss has no positive curvature between the ends: they are no minima; train on")
     rate = 1 / sharpest

@@ -233,6 +233,5 @@ def test_the_model_ends_at_the_weights_of_the_whole_run(problem):
 
 
 def test_eigenpairs_that_do_not_converge_stop_the_study(problem):
-    words = r"3 eigenpairs did not converge to 1e-40; raise `tolerance` or lower"
-    with pytest.warns(RuntimeWarning, match="did not converge"), pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=r"3 eigenpairs did not converge .* tol is 1e-40; raise"):
         measured(*problem, tolerance=1e-40)

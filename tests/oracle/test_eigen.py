@@ -1,3 +1,5 @@
+import warnings
+
 import dense
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from valleyscope import eigen
-from valleyscope.eigen import top_eigenpairs
+from valleyscope.eigen import converged_eigenpairs, top_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.model import sequence_losses
@@ -101,6 +103,16 @@ def test_what_does_not_converge_says_so(rng):
     operator = dense.MatrixOperator(symmetric(spectrum, rng))
     with pytest.warns(RuntimeWarning, match="2 eigenpairs did not converge in .* products"):
         assert not top_eigenpairs(operator, 2, which="SA", tol=1e-9).converged
+
+
+def test_pairs_that_must_converge_are_those_or_refused_in_one_line(rng):
+    spectrum = torch.logspace(2, -3, 500, dtype=torch.float64)
+    operator = dense.MatrixOperator(symmetric(spectrum, rng))
+    with warnings.catch_warnings(action="error"):
+        found = converged_eigenpairs(operator, 2, tol=1e-6, seed=3)
+        assert torch.equal(found.vectors, top_eigenpairs(operator, 2, tol=1e-6, seed=3).vectors)
+        with pytest.raises(InputError, match="2 eigenpairs did not converge in .* tol is 1e-09; raise"):
+            converged_eigenpairs(operator, 2, which="SA", tol=1e-9)
 
 
 def test_residuals_cost_no_product(rng):

@@ -47,10 +47,35 @@ def test_a_missing_tensor_is_named(tmp_path):
         artifacts.load_tensors(tmp_path / "w.safetensors", ["pivots"])
 
 
-def test_an_infinite_number_is_never_written(tmp_path):
-    with pytest.raises(FloatingPointError, match="column y"):
-        artifacts.write_table(pd.DataFrame({"x": [1.0], "y": [np.inf]}), tmp_path / "t.csv", {})
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, None])
+def test_what_is_not_a_number_is_never_written_and_named_with_its_row(tmp_path, bad):
+    table = pd.DataFrame({"step": [10, 20], "loss": [1.0, bad]})
+    with pytest.raises(FloatingPointError, match=r"t\.csv: loss is (-?inf|nan) at step = 20"):
+        artifacts.write_table(table, tmp_path / "t.csv", {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_may_be_empty_where_that_is_said_but_never_infinite(tmp_path):
+    table = pd.DataFrame({"step": [10, 20], "loss": [1.0, np.nan]})
+    artifacts.write_table(table, tmp_path / "t.csv", {}, may_be_empty=["loss"])
+    with pytest.raises(FloatingPointError, match="loss is inf"):
+        artifacts.write_table(table.fillna(np.inf), tmp_path / "t.csv", {}, may_be_empty=["loss"])
+    pd.testing.assert_frame_equal(artifacts.read_table(tmp_path / "t.csv", []), table)
+
+
+def test_a_tensor_that_is_not_finite_is_never_written_and_named(tmp_path):
+    tensors = {"a": torch.zeros(2), "b": torch.tensor([0.0, np.nan])}
+    with pytest.raises(FloatingPointError, match=r"w\.safetensors: b is not finite"):
+        artifacts.save_tensors(tensors, tmp_path / "w.safetensors", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_of_a_killed_process_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "t[1].csv"
+    for name in (".t[1].csv.abc.csv", ".other.csv.abc.csv"):
+        (tmp_path / name).touch()
+    artifacts.write_table(pd.DataFrame({"x": [1.0]}), path, {})
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, f"{path.name}.json", ".other.csv.abc.csv"}
 
 
 def test_tables_keep_every_digit(tmp_path):
