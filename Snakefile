@@ -45,6 +45,10 @@ LOOKED_AT = "adamw_autoneb"  # the one on which SGD runs
 RUNS = B["dynamics"]["runs"]
 PARENTS = B["branching"]["parents"]
 ARCH = config["architectures"]
+JOB = config["job"]  # what a scheduler grants one
+TORCH = {"mem_mb": JOB["mem_mb"], "runtime": JOB["runtime"], "gpu": int(config["device"] == "cuda")}
+NUMPY = TORCH | {"gpu": 0}
+READERS = NUMPY | {"mem_mb": 2000, "runtime": 10}  # tables, figures, texts
 PREDICTION_SEEDS = 1000  # added to seeds, so that prediction and measurement share no draw
 
 
@@ -308,6 +312,8 @@ rule fetch_corpus:
         f"{OUT}/benchmarks/fetch_corpus/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("fetch_corpus"),
         source=corpus_source(DATA),
@@ -330,6 +336,8 @@ rule train_tokenizer:
         f"{OUT}/benchmarks/train_tokenizer/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **NUMPY,
     params:
         code=digest_of("train_tokenizer"),
         vocab_size=DATA["vocab_size"],
@@ -353,6 +361,8 @@ rule encode_corpus:
         f"{OUT}/benchmarks/encode_corpus/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **NUMPY,
     params:
         code=digest_of("encode_corpus"),
     shell:
@@ -378,6 +388,8 @@ rule train_language_model:
         f"{OUT}/benchmarks/train_language_model/{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("train_model"),
         problem=PROBLEM_A,
@@ -404,6 +416,8 @@ rule find_minimisers:
         f"{OUT}/benchmarks/find_minimisers/{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("find_minimisers"),
         problem=PROBLEM_A,
@@ -434,6 +448,8 @@ rule find_eigenpairs:
         f"{OUT}/benchmarks/find_eigenpairs/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("find_eigenpairs"),
         problem=PROBLEM_A,
@@ -463,6 +479,8 @@ rule estimate_criteria:
         f"{OUT}/benchmarks/estimate_criteria/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("estimate_criteria"),
         problem=PROBLEM_A,
@@ -496,6 +514,8 @@ rule estimate_fixed_weights:
         f"{OUT}/benchmarks/estimate_fixed_weights/{{weights}}_{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("estimate_fixed_weights"),
         problem=PROBLEM_A,
@@ -527,6 +547,8 @@ rule measure_expansion:
         f"{OUT}/benchmarks/measure_expansion/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("measure_expansion"),
         problem=PROBLEM_A,
@@ -557,6 +579,8 @@ rule compare_estimators:
         f"{OUT}/benchmarks/compare_estimators/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("compare_estimators"),
         problem=PROBLEM_A,
@@ -586,6 +610,8 @@ rule compare_subspaces:
         f"{OUT}/benchmarks/compare_subspaces/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("compare_subspaces"),
         problem=PROBLEM_A,
@@ -615,6 +641,8 @@ rule map_geometry:
         f"{OUT}/benchmarks/map_geometry/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("map_geometry"),
         problem=PROBLEM_A,
@@ -643,6 +671,8 @@ rule measure_spectrum:
         f"{OUT}/benchmarks/measure_spectrum/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("measure_spectrum"),
         problem=PROBLEM_A,
@@ -672,6 +702,8 @@ rule compare_eigensolvers:
         f"{OUT}/benchmarks/compare_eigensolvers/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("compare_eigensolvers"),
         problem=PROBLEM_A,
@@ -698,6 +730,8 @@ rule compare_procedures:
         f"{OUT}/benchmarks/compare_procedures/{{regime}}_{{seed}}_{{k}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("compare_procedures"),
         problem=PROBLEM_A,
@@ -738,6 +772,8 @@ rule time_estimators:
     conda:
         "envs/environment.yaml"
     threads: workflow.cores
+    resources:
+        **TORCH,
     params:
         code=digest_of("time_estimators"),
         problem=PROBLEM_A,
@@ -770,6 +806,8 @@ rule study_architecture:
         f"{OUT}/benchmarks/study_architecture/{{model}}_{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("study_architecture"),
         device=config["device"],
@@ -797,6 +835,8 @@ rule trace_architecture:
         f"{OUT}/benchmarks/trace_architecture/{{model}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("trace_architecture"),
         device=config["device"],
@@ -841,6 +881,8 @@ rule fit_decay:
         f"{OUT}/benchmarks/fit_decay/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("fit_decay"),
         epsilons=A["epsilons"],
@@ -865,6 +907,8 @@ rule simulate_valley:
         f"{OUT}/benchmarks/simulate_valley/{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **NUMPY,
     params:
         code=digest_of("simulate_valley"),
         valley=as_json(B["valley"]["settings"]),
@@ -888,6 +932,8 @@ rule train_minimum:
         f"{OUT}/benchmarks/train_minimum/{{variant}}_{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("train_model"),
         problem=PROBLEM_B,
@@ -916,6 +962,8 @@ rule relax_minima:
         f"{OUT}/benchmarks/relax_minima/{{variant}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("relax_minima"),
         problem=PROBLEM_B,
@@ -946,6 +994,8 @@ rule connect_minima:
         f"{OUT}/benchmarks/connect_minima/{{variant}}_{{kind}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("connect_minima"),
         problem=PROBLEM_B,
@@ -976,6 +1026,8 @@ rule profile_path:
         f"{OUT}/benchmarks/profile_path/{{variant}}_{{kind}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("profile_path"),
         problem=PROBLEM_B,
@@ -1007,6 +1059,8 @@ rule measure_path_spectrum:
         f"{OUT}/benchmarks/measure_path_spectrum/{{variant}}_{{kind}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("measure_path_spectrum"),
         problem=PROBLEM_B,
@@ -1033,6 +1087,8 @@ rule run_projected_sgd:
         f"{OUT}/benchmarks/run_projected_sgd/{{run}}_{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("run_projected_sgd"),
         problem=PROBLEM_B,
@@ -1062,6 +1118,8 @@ rule measure_drift:
         f"{OUT}/benchmarks/measure_drift/{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("measure_drift"),
         problem=PROBLEM_B,
@@ -1091,6 +1149,8 @@ rule predict_drift:
         f"{OUT}/benchmarks/predict_drift/{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("predict_drift"),
         problem=PROBLEM_B,
@@ -1138,6 +1198,8 @@ rule fit_drift:
         f"{OUT}/benchmarks/fit_drift/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("fit_drift"),
     shell:
@@ -1159,6 +1221,8 @@ rule train_families:
         f"{OUT}/benchmarks/train_families/{{parent}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("train_families"),
         problem=PROBLEM_B,
@@ -1182,6 +1246,8 @@ rule compare_children:
         f"{OUT}/benchmarks/compare_children/{{parent}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("compare_children"),
         problem=PROBLEM_B,
@@ -1209,6 +1275,8 @@ rule evaluate_averages:
         f"{OUT}/benchmarks/evaluate_averages/{{pair}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **TORCH,
     params:
         code=digest_of("evaluate_averages"),
         problem=PROBLEM_B,
@@ -1243,6 +1311,8 @@ rule time_replicas:
     conda:
         "envs/environment.yaml"
     threads: workflow.cores
+    resources:
+        **TORCH,
     params:
         code=digest_of("time_replicas"),
         problem=PROBLEM_B,
@@ -1272,6 +1342,8 @@ rule judge_claims:
         f"{OUT}/benchmarks/judge_claims/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("judge_claims"),
         limits=as_json(config["claims"]),
@@ -1297,6 +1369,8 @@ rule gather_table:
         f"{OUT}/benchmarks/gather_table/{{table}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("gather_table"),
     shell:
@@ -1323,6 +1397,8 @@ rule plot_figure:
         f"{OUT}/benchmarks/plot_figure/{{figure}}.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=lambda w: digest_of(f"plot_{w.figure}"),
         thresholds=lambda w: SHOWN_THRESHOLDS.get(w.figure, ""),
@@ -1346,6 +1422,8 @@ rule write_latex:
         f"{OUT}/benchmarks/write_latex/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("write_latex"),
         folder=lambda w, output: str(Path(output[0]).parent),
@@ -1375,6 +1453,8 @@ rule write_report:
         f"{OUT}/benchmarks/write_report/all.tsv"
     conda:
         "envs/environment.yaml"
+    resources:
+        **READERS,
     params:
         code=digest_of("write_report"),
         figures=as_json(SECTIONS),

@@ -111,7 +111,7 @@ def test_pairs_that_must_converge_are_those_or_refused_in_one_line(rng):
     with warnings.catch_warnings(action="error"):
         found = converged_eigenpairs(operator, 2, tol=1e-6, seed=3)
         assert torch.equal(found.vectors, top_eigenpairs(operator, 2, tol=1e-6, seed=3).vectors)
-        with pytest.raises(InputError, match="2 eigenpairs did not converge in .* tol is 1e-09; raise"):
+        with pytest.raises(InputError, match=r"2 eigenpairs did not converge in .* tol is 1e-09; raise"):
             converged_eigenpairs(operator, 2, which="SA", tol=1e-9)
 
 

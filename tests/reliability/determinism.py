@@ -19,10 +19,14 @@ TIMED_CLAIMS = {"A7", "A7x"}
 TIMED_FIGURES = {"cost", "published", "architectures"}
 
 
-def run(folder: Path, cores: str, config: str) -> None:
-    """A clone of the committed checkout, run from nothing."""
+def clone(folder: Path) -> Path:
+    """The committed checkout, with nothing run in it."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--quiet", "all", "--configfile", config]
+    return folder
+
+
+def run(folder: Path, config: str, *options: str) -> None:
+    command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--configfile", config, *options]
     subprocess.run(command, cwd=folder, check=True)
 
 
@@ -75,9 +79,9 @@ def main() -> None:
     parser.add_argument("--config", default="configs/smoke.yaml", help="configuration of both runs")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        first, second = Path(folder) / "one core", Path(folder) / "all"
-        run(first, "1", args.config)
-        run(second, "all", args.config)
+        first, second = clone(Path(folder) / "one core"), clone(Path(folder) / "all")
+        run(first, args.config, "--cores", "1")
+        run(second, args.config, "--cores", "all")
         count, wrong = differing(first, second)
     for name in wrong:
         print(f"differs: {name}")
