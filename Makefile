@@ -1,6 +1,9 @@
 # make            set up .venv and run the default DAG
 # make smoke      the same for the smoke configuration, in its own folders
 # make test       set up with the tests' needs, other libraries among them, and run them
+# make offline    make smoke without a network, once the text is there
+# make faults     kill, interrupt, fill, damage: a smoke run must end with the same bytes (root; half an hour)
+# make test-cluster  the smoke run through a real SLURM of one node (root; Debian or Ubuntu)
 # make fuzz       search for configurations and files that are not refused in one line
 # make lint       every linter and formatter, checking only
 # make benchmark  time the curvature engine against other libraries, draw and quote the result
@@ -13,12 +16,22 @@ CORES ?= all
 BENCHMARKS = benchmarks/results
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: all smoke test test-smoke fuzz lint benchmark report check reference texts clean
+.PHONY: all smoke offline faults test-cluster test test-smoke fuzz lint benchmark report check reference texts clean
 all: .venv/run
 	$(RUN) snakemake --cores $(CORES)
 
 smoke: .venv/run
 	$(RUN) snakemake --cores $(CORES) --configfile configs/smoke.yaml
+
+offline: .venv/run
+	$(RUN) snakemake --cores 1 --configfile configs/smoke.yaml --until fetch_corpus
+	$(RUN) unshare --map-root-user --net snakemake --cores $(CORES) --configfile configs/smoke.yaml
+
+faults: .venv/dev
+	$(RUN) python tests/reliability/faults.py
+
+test-cluster: .venv/dev
+	$(RUN) python tests/cluster/run.py
 
 test: .venv/peers
 	$(RUN) python -m pytest
@@ -58,6 +71,7 @@ reference: .venv/run
 texts: .venv/run
 	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md docs/probing.md
 	$(RUN) python src/write_api.py --out docs/api.md
+	$(RUN) python src/write_licences.py --requirements envs/requirements.txt --out docs/licences.md
 
 clean:
 	rm -rf .venv

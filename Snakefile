@@ -18,6 +18,7 @@ from _workflow import (
     ordered,
     prediction_grid,
     problem,
+    require_writable,
     task,
 )
 from valleyscope.configuration import check_config
@@ -29,6 +30,7 @@ configfile: "configs/default.yaml"
 
 try:
     check_config(config, Path(workflow.basedir) / "configs/schema.yaml")
+    require_writable(config["output"])
 except InputError as error:
     sys.exit(str(error))
 

@@ -3,13 +3,25 @@
 import ast
 import hashlib
 import json
+import os
 import shlex
 from functools import cache
 from pathlib import Path
 
 from valleyscope.configuration import parameter_count
+from valleyscope.errors import InputError
 
 SRC = Path(__file__).parent
+
+
+def require_writable(output: dict[str, str]) -> None:
+    """InputError, in one line, where a folder of the configuration's `output` cannot be written."""
+    for key, folder in output.items():
+        nearest = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
+        if not os.access(nearest, os.W_OK):
+            raise InputError(
+                f"output.{key}: {folder} cannot be written; choose another folder or mend its rights"
+            )
 
 
 def as_json(settings: dict) -> str:

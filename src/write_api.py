@@ -18,7 +18,7 @@ PUBLIC = {  # module -> what of it is meant for others, in the order of a reader
     "hessian": ["HessianOperator"],
     "gauss_newton": ["GaussNewtonOperator", "FisherOperator"],
     "noise": ["GradientCovariance", "scores"],
-    "eigen": ["top_eigenpairs", "EigenResult"],
+    "eigen": ["top_eigenpairs", "converged_eigenpairs", "EigenResult"],
     "traces": ["traces", "spectrum"],
     "criteria": ["IncrementModel", "FullSpaceModel", "LandscapeBounds", "spectral_moment", "valid_range"],
     "increments": ["IncrementOperator", "increment_model", "direct_increments"],

@@ -16,6 +16,7 @@ import yaml
 import _workflow
 from valleyscope.architectures import KINDS
 from valleyscope.artifacts import save_tensors
+from valleyscope.errors import InputError
 from valleyscope.model import ModelSettings, Transformer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,10 +165,51 @@ def pins(name):
 
 
 def test_pins_are_exact_and_the_conda_file_holds_the_same():
-    for name in ("requirements.txt", "dev.txt", "peers.txt"):
+    for name in ("requirements.txt", "slurm.txt", "dev.txt", "peers.txt"):
         assert all("==" in pin or pin.startswith("-r ") for pin in pins(name))
     environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
     assert {"pip": pins("requirements.txt")} in environment["dependencies"]
+
+
+def test_every_pin_has_its_licence_listed():
+    text = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w.-]+) \| (\d\S*) \| (.+) \|$", text, re.MULTILINE)
+    assert sorted(f"{name}=={version}" for name, version, _ in rows) == sorted(pins("requirements.txt"))
+    assert not [row for row in rows if row[2] == "not stated"]
+
+
+def test_every_job_asks_for_memory_minutes_and_gpus():
+    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    rules = re.split(r"^rule (\w+):$", snakefile, flags=re.MULTILINE)[1:]
+    for name, body in zip(rules[::2], rules[1::2], strict=True):
+        assert name == "all" or re.search(r"    resources:\n        \*\*(TORCH|NUMPY|READERS),\n", body), name
+
+
+def test_d6_asks_a_cluster_for_gpus():
+    done = snakemake(
+        "-n",
+        "--configfile",
+        "configs/d6.yaml",
+        "--until",
+        "train_language_model",
+        "--executor",
+        "slurm",
+        "--jobs",
+        "9",
+    )
+    assert done.returncode == 0, done.stderr
+    asked = re.findall(r"resources: .*", done.stdout + done.stderr)
+    assert len([line for line in asked if "gpu=1" in line and "mem_mb=64000" in line]) == 5
+    assert len([line for line in asked if "gpu=0" in line]) == 3  # text and tokenizer
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(monkeypatch, tmp_path):
+    _workflow.require_writable({"results": str(tmp_path / "a/b")})
+    asked = []
+    monkeypatch.setattr("os.access", lambda path, mode: asked.append(path))
+    with pytest.raises(InputError, match=r"output\.results: .*a/b cannot be written"):
+        _workflow.require_writable({"results": str(tmp_path / "a/b")})
+    assert asked == [tmp_path]
 
 
 def test_citation_names_version_and_both_papers():
