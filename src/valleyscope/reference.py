@@ -108,6 +108,11 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
             read_table(benchmarks / "probe_memory.csv", ["size", "dim", "k", "samples", "peak_bytes"]),
             read_table(benchmarks / "probe_overhead.csv", ["way", "repeat", "seconds"]),
         ),
+        "scale": scale_block(
+            read_table(
+                benchmarks / "scale.csv", ["rule", "size", "sequence_flops", "flops", "hours", "memory"]
+            )
+        ),
         "products": products_block(products),
         "solvers": solvers_block(solvers),
     }
@@ -134,6 +139,23 @@ def costs_block(table: pd.DataFrame) -> str:
         f"| whole run, time in which a job ran | {last['jobs']} | {last['seconds']:.0f} "
         f"| | {last['memory']:.0f} |"
     )
+    return "\n".join(lines)
+
+
+def scale_block(table: pd.DataFrame) -> str:
+    """A Markdown table of another configuration's estimated cost by rule, dearest first, and the total."""
+    rate = (table["flops"] / table["hours"]).median() / 3600
+    models = table.groupby("section", sort=False)[["size", "sequence_flops"]].first()
+    sizes = " and ".join(f"{row.sequence_flops / 1e9:.3g}" for row in models.itertuples())
+    lines = [
+        f"N = {models['size'].max():,}; {sizes} GFLOP for a gradient of one sequence, Paper A and Paper B; "
+        f"{rate / 1e12:.3g} TFLOP/s sustained.\n",
+        "| rule | operations, PFLOP | hours | memory, GB |",
+        "|---|---|---|---|",
+    ]
+    for row in table.sort_values("flops", ascending=False).itertuples():
+        lines.append(f"| `{row.rule}` | {row.flops / 1e15:.3g} | {row.hours:.2g} | {row.memory / 1e9:.3g} |")
+    lines.append(f"| all | {table['flops'].sum() / 1e15:.3g} | {table['hours'].sum():.2g} | |")
     return "\n".join(lines)
 
 
