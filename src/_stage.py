@@ -11,14 +11,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from valleyscope.artifacts import provenance
-from valleyscope.errors import InputError
+from valleyscope.errors import InputError, one_line
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str):
-        self.exit(2, f"{Path(self.prog).stem}: error: {message}; see --help\n")
+        self.exit(2, f"{Path(self.prog).stem}: error: {one_line(message)}; see --help\n")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -64,7 +64,7 @@ def run(
     try:
         main(parsed)
     except (InputError, FloatingPointError, OSError) as error:
-        sys.exit(f"{stage}: error: {error}")
+        sys.exit(f"{stage}: error: {one_line(str(error))}")
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)
         sys.exit(130)

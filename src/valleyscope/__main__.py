@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from valleyscope.errors import InputError
+from valleyscope.errors import InputError, one_line
 
 PROBE = """What one more sample does to the loss around the weights (Paper A).
 
@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str):
-        self.exit(2, f"{self.prog}: error: {message}; see --help\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}; see --help\n")
 
 
 def _numbers(kind: type) -> Callable[[str], list]:
@@ -181,14 +181,14 @@ def main(arguments: list[str] | None = None) -> None:
     except (InputError, FloatingPointError, OSError) as error:
         if args.debug:
             raise
-        sys.exit(f"valleyscope: error: {error}")
+        sys.exit(f"valleyscope: error: {one_line(str(error))}")
     except Exception as error:  # of the user's model or loss
         if args.debug:
             raise
         from valleyscope.loading import where
 
         told = where(error, Path(args.model.partition(":")[0]))
-        sys.exit(f"valleyscope: error: {told}; --debug shows where it came from")
+        sys.exit(f"valleyscope: error: {one_line(told)}; --debug shows where it came from")
     except KeyboardInterrupt:
         print("valleyscope: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from valleyscope.errors import InputError
+from valleyscope.errors import InputError, one_line
 
 
 def check_config(config: dict, schema: Path) -> None:
@@ -18,7 +18,7 @@ def check_config(config: dict, schema: Path) -> None:
         validator = _Validator(yaml.safe_load(file))
     first = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if first is not None:
-        raise InputError(_one_line(_describe(first)))
+        raise InputError(one_line(_describe(first)))
     for section in ("landscape", "connectivity"):
         _check_model(config[section]["model"], f"{section}.model")
     landscape, connectivity = config["landscape"], config["connectivity"]
@@ -63,12 +63,7 @@ def parameter_count(model: dict, vocab_size: int) -> int:
 
 def refuse(key: str, value, allowed: str) -> None:
     """Raise the one-line error of this module."""
-    raise InputError(_one_line(f"config: {key}: {_shown(value)} is not allowed; {allowed}"))
-
-
-def _one_line(text: str) -> str:
-    """Line ends and other characters that do not print, as in keys, escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    raise InputError(one_line(f"config: {key}: {_shown(value)} is not allowed; {allowed}"))
 
 
 def _shown(value) -> str:

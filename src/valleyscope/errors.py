@@ -3,3 +3,8 @@
 
 class InputError(ValueError):
     """Bad input. The message is one line: what is wrong, where, and what to do."""
+
+
+def one_line(text: str) -> str:
+    """Line ends and other characters that do not print, as in what users typed, escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
