@@ -66,6 +66,7 @@ reference: .venv/run
 	@$(RUN) snakemake -n --cores 1 2>&1 | grep -q "Nothing to be done" \
 	  || { echo "make: the default run is not finished; run make first" >&2; exit 1; }
 	$(RUN) python src/write_reference.py --results results --reference results/reference
+	$(RUN) python benchmarks/estimate_scale.py --config configs/d6.yaml --out $(BENCHMARKS)/scale.csv
 	$(MAKE) texts
 
 texts: .venv/run

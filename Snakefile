@@ -270,6 +270,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    fetch_corpus,  # compute nodes often have no network
 
 
 onstart:

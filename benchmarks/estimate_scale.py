@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from _workflow import drift_grid
 from valleyscope.artifacts import provenance, read_table, write_table
 from valleyscope.model import ModelSettings, Transformer, sequence_losses
 
@@ -81,15 +82,16 @@ def work(config: dict) -> dict[str, float]:
     """What rules take time in proportion to, beside the model; 1 where it is not set by a size."""
     a, b = config["landscape"], config["connectivity"]
     points = sum(a["trajectory"]["k"]) + sum(a["minimisers"]["k"])
-    epochs = a["training"]["epochs"] * a["sequences"]
+    seen = a["training"]["epochs"] * a["sequences"]
     return {
         "find_eigenpairs": points,
         "estimate_criteria": points,
-        "train_language_model": epochs,
+        "train_language_model": seen,
+        "find_minimisers": a["sequences"] - a["minimisers"]["centre_from"],  # what the centre is trained on
         "estimate_fixed_weights": max(a["trajectory"]["k"]),
         "train_minimum": b["training"]["adamw"]["epochs"],
         **{rule: descent(b["descent"], b["sequences"]) for rule in ("connect_minima", "relax_minima")},
-        "measure_drift": b["drift"]["replicas"],
+        "measure_drift": sum(s["replicas"] * s["batch"] * s["steps"] for s in drift_grid(b["drift"])),
     }
 
 
@@ -129,20 +131,30 @@ PAPER_B = [
 
 
 def memory(config: dict, section: str, one: dict[str, float]) -> dict[str, float]:
-    """Bytes of the largest job of each rule that holds many weight vectors, graphs apart."""
+    """Bytes of the largest job of each rule; `memory_budget` bounds the graphs of an operator."""
     vector = WEIGHTS * one["size"]
+    budget = config["memory_budget"]
     if section == "landscape":
-        focus = config[section]["focus"]["eigenpairs"]
-        return {"find_eigenpairs": 2 * (focus + 8) * vector}  # the smallest basis, and its images
+        a = config[section]
+        training = 4 * vector + a["training"]["batch"] * one["held"]  # weights, gradient, Adam's moments
+        basis = 2 * (a["focus"]["eigenpairs"] + 8) * vector  # the smallest, and its images
+        rules = {"train_language_model": training, "find_minimisers": training + budget}
+        return dict.fromkeys(PAPER_A, budget) | rules | {"find_eigenpairs": basis + budget}
     b = config[section]
+    gradients = 3 * b["sequences"] * vector  # of the samples, in float32 and float64
+    training = 4 * vector + b["training"]["adamw"]["batch"] * one["held"]
     runs = b["dynamics"]["runs"].values()
     replicas = max(len(run["starts"]) * run["replicas"] for run in runs)
     seen = max(len(run["starts"]) * run["replicas"] * (run["sgd"]["batch"] or b["sequences"]) for run in runs)
     drift = b["drift"]["replicas_at_least_rate"]
     polygon = b["finders"]["polygon"]
-    return {
+    return dict.fromkeys(PAPER_B, budget) | {
+        "train_minimum": training,
+        "train_families": len(b["branching"]["settings"]["branches"]) * 2 * training,
+        "predict_drift": gradients + budget,
+        "profile_path": gradients + budget,
         "run_projected_sgd": 4 * replicas * vector + seen * one["held"],
-        "measure_drift": 3 * drift * vector + drift * b["drift"]["batch"] * one["held"],
+        "measure_drift": gradients + 3 * drift * vector + drift * b["drift"]["batch"] * one["held"],
         "connect_minima": 4 * (polygon["degree"] + polygon["samples"]) * vector
         + polygon["samples"] * max(b["descent"]["batches"]) * one["held"],
     }
@@ -181,7 +193,7 @@ def main() -> None:
                     "rate_reference": speed,
                     "flops": flops,
                     "hours": flops / args.teraflops / 1e12 / 3600,
-                    "memory": held.get(rule, wanted["memory_budget"]),
+                    "memory": held[rule],
                 }
             )
     settings = {"config": args.config.name, "teraflops": args.teraflops}

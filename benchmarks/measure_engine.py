@@ -434,7 +434,9 @@ def main(args):
     }
     for name, measure in tables.items():
         if not args.only or name in args.only:
-            write_table(measure(), args.out / f"{name}.csv", _stage.meta(args, args.tokens))
+            empty = ["budget_bytes"] if name == "products" else []  # where none is set
+            meta = _stage.meta(args, args.tokens)
+            write_table(measure(), args.out / f"{name}.csv", meta, may_be_empty=empty)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def main(args):
     unknown = ["slope", "slope_se", "chi2_dof"]
     write_table(slopes(measured, predicted), args.slopes, meta, may_be_empty=unknown)
     write_table(speeds, args.velocities, meta)
-    # Empty where a velocity is not positive.
-    unknown = ["exponent", "exponent_se", "predicted"]
+    # Empty where a velocity is not positive, or a sweep has one value.
+    unknown = ["exponent", "exponent_se", "predicted", "formula"]
     write_table(exponents(speeds), args.exponents, meta, may_be_empty=unknown)
 
 

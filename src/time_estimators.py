@@ -20,7 +20,7 @@ import _stage
 from valleyscope import published
 from valleyscope.artifacts import write_table
 from valleyscope.criteria import standard_normals
-from valleyscope.eigen import top_eigenpairs
+from valleyscope.eigen import converged_eigenpairs
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
 from valleyscope.increments import direct_increments, increment_model
@@ -45,7 +45,9 @@ class Problem:
         operator = HessianOperator(
             self.model, sequence_losses, self.data[: self.k], memory_budget=self.args.memory_budget
         )
-        return operator, top_eigenpairs(operator, self.args.dim, tol=self.tolerance, seed=self.args.data_seed)
+        return operator, converged_eigenpairs(
+            operator, self.args.dim, tol=self.tolerance, seed=self.args.data_seed
+        )
 
     def coefficients(self):
         sample = HessianOperator(self.model, sequence_losses, self.data[self.k : self.k + 1], keep_graph=True)
@@ -141,7 +143,7 @@ def main(args):
     unit = {k: median(t["seconds"]) for k, t in table[table["stage"] == "gradient"].groupby("k")}
     table["gradients"] = table["seconds"] / table["k"].map(unit)
     meta = _stage.meta(args, args.tokens, args.checkpoint)
-    write_table(table, args.out, meta, may_be_empty=["estimator"])
+    write_table(table, args.out, meta)
     write_table(accuracy, args.accuracy, meta)
 
 

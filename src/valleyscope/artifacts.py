@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 from pandas.errors import EmptyDataError, ParserError
 
 from valleyscope.errors import InputError
@@ -30,9 +31,12 @@ VERSIONS_OF = ("torch", "numpy", "pandas", "matplotlib", "tiktoken", "rustbpe", 
 def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to `path` when the block succeeds, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{escape(path.name)}.*"):  # by a process that was killed
-        left.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    for left in path.parent.glob(f".{escape(path.name)}.*"):
+        writer = left.name.removeprefix(f".{path.name}.").split(".")[0]
+        if writer.isdecimal() and not psutil.pid_exists(int(writer)):  # it was killed
+            left.unlink(missing_ok=True)
+    prefix = f".{path.name}.{os.getpid()}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:

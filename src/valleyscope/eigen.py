@@ -74,6 +74,29 @@ def top_eigenpairs(
 
     A result that did not converge says so by `converged` and a RuntimeWarning with the largest residual.
     """
+    result = _search(operator, count, which, method, tol, seed, initial)
+    if not result.converged:
+        warnings.warn(_shortfall(result, tol), RuntimeWarning, stacklevel=2)
+    return result
+
+
+def converged_eigenpairs(
+    operator,
+    count: int,
+    *,
+    which: str = "LA",
+    tol: float = 1e-3,
+    seed: int = 0,
+    initial: Tensor | None = None,
+) -> EigenResult:
+    """`top_eigenpairs` by Lanczos, refused with an InputError where it did not converge."""
+    result = _search(operator, count, which, "lanczos", tol, seed, initial)
+    if not result.converged:
+        raise InputError(f"{_shortfall(result, tol)}; raise the tolerance")
+    return result
+
+
+def _search(operator, count, which, method, tol, seed, initial) -> EigenResult:
     if which not in _ORDERS:
         raise InputError(f"which = {which!r} is not one of {sorted(_ORDERS)}")
     if method not in ("lanczos", "power"):
@@ -90,17 +113,6 @@ def top_eigenpairs(
     else:
         space = _Subspace(operator, _capacity(operator, count), generator)
         result = _lanczos(space, count, _ORDERS[which], tol, initial)
-    if not result.converged:
-        warnings.warn(_shortfall(result, tol), RuntimeWarning, stacklevel=2)
-    return result
-
-
-def converged_eigenpairs(operator, count: int, *, tol: float = 1e-3, **options) -> EigenResult:
-    """`top_eigenpairs`, whose result is refused with an InputError where it did not converge."""
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
-        result = top_eigenpairs(operator, count, tol=tol, **options)
-    if not result.converged:
-        raise InputError(f"{_shortfall(result, tol)}; raise the tolerance or take fewer eigenpairs")
     return result
 
 

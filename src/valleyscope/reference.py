@@ -110,7 +110,8 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
         ),
         "scale": scale_block(
             read_table(
-                benchmarks / "scale.csv", ["rule", "size", "sequence_flops", "flops", "hours", "memory"]
+                benchmarks / "scale.csv",
+                ["section", "rule", "size", "sequence_flops", "flops", "hours", "memory"],
             )
         ),
         "products": products_block(products),

@@ -3,8 +3,9 @@
     python tests/cluster/run.py            # as root, on Debian or Ubuntu; prints what was compared
 
 Installs slurm-wlm and munge where they are missing, puts a configuration in SLURM's standard place, starts
-munged, slurmctld and slurmd on loopback without accounting (status comes from squeue), and stops and removes
-all of it at the end, also after Ctrl-C. It refuses to run where SLURM is already configured.
+munged, slurmctld and slurmd on loopback without accounting (status comes from squeue), and at the end, also
+after Ctrl-C, stops what it started and removes the configuration; the packages stay. It refuses to run where
+SLURM is configured or running.
 """
 
 import argparse
@@ -45,8 +46,8 @@ def install() -> None:
         }
         subprocess.run(["apt-get", "update", "-qq"], **quiet)
         subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], **quiet)
-    for name in ("slurmctld", "slurmd"):  # what the packages may have started
-        subprocess.run(["pkill", "-x", name], check=False)
+        for name in ("slurmctld", "slurmd"):  # what the installation may have started
+            subprocess.run(["pkill", "-x", name], check=False)
 
 
 @contextmanager
@@ -64,14 +65,18 @@ def daemon(command: list[str]) -> Iterator[None]:
             process.kill()
 
 
+def node_memory() -> int:
+    """Megabytes that jobs may have."""
+    return int(psutil.virtual_memory().total / 2**20 * 0.9)
+
+
 @contextmanager
 def cluster(state: Path) -> Iterator[None]:
     """A running SLURM of this machine."""
     host = socket.gethostname().split(".")[0]
     for name in ("controller", "node"):
         (state / name).mkdir(parents=True)
-    memory = int(psutil.virtual_memory().total / 2**20 * 0.9)
-    values = {"host": host, "cpus": os.cpu_count(), "memory": memory, "state": state}
+    values = {"host": host, "cpus": os.cpu_count(), "memory": node_memory(), "state": state}
     text = (ROOT / "tests/cluster/slurm.conf").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     CONFIGURATION.parent.mkdir(exist_ok=True)
@@ -87,11 +92,13 @@ def cluster(state: Path) -> Iterator[None]:
         stack.enter_context(daemon(["slurmctld", "-D", "-c"]))
         stack.enter_context(daemon(["slurmd", "-D", "-c"]))
         wait_for_node(state)
+        stack.callback(subprocess.run, ["scancel", "--user", "root"], check=False)
         yield
 
 
 def wait_for_node(state: Path) -> None:
-    for _ in range(60):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         found = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True)
         if found.stdout.strip() == "idle":
             return
@@ -109,6 +116,8 @@ def main() -> None:
     args = parser.parse_args()
     require(os.geteuid() == 0, "starting SLURM needs root")
     require(not CONFIGURATION.exists(), f"{CONFIGURATION} exists: this machine has a SLURM of its own")
+    daemons = [p.name() for p in psutil.process_iter() if p.name() in ("slurmctld", "slurmd")]
+    require(not daemons, "a SLURM runs on this machine")
     install()
     with tempfile.TemporaryDirectory() as folder:
         local = args.local
@@ -120,6 +129,8 @@ def main() -> None:
         with cluster(Path(folder) / "slurm"):
             options = ["--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue"]
             options += ["--slurm-no-account", "--slurm-init-seconds-before-status-checks", "5"]
+            # A group must fit into the node.
+            options += ["--cores", str(os.cpu_count()), "--resources", f"mem_mb={node_memory()}"]
             run(remote, args.config, *options)
             jobs = subprocess.run(["squeue", "--states=all", "--noheader"], capture_output=True, text=True)
         took = time.monotonic() - began

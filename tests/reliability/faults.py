@@ -16,18 +16,20 @@ Prints a row a kind: injected, survived, lost. Lost are results that differ, or 
 """
 
 import argparse
+import atexit
 import base64
 import csv
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,9 +62,18 @@ def start(folder: Path, *options: str) -> subprocess.Popen:
     """A run in a session of its own, as in a terminal; what it prints goes to a file."""
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", SMOKE, *options]
     with (folder / "run.log").open("w") as log:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
+    atexit.register(end, started)
+    return started
+
+
+def end(running: subprocess.Popen) -> None:
+    """Leave nothing running that works in a folder that goes."""
+    if running.poll() is None:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
 
 def said(folder: Path) -> str:
@@ -104,7 +115,7 @@ def finished(folder: Path) -> list[Job]:
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         row = json.loads(path.read_text(encoding="utf-8"))
         encoded = "".join(part.removeprefix("@") for part in path.relative_to(root).parts)
-        output = base64.b64decode(encoded).decode()
+        output = base64.urlsafe_b64decode(encoded).decode()
         stage = name_of(re.search(r"src/(\w+)\.py", row["shellcmd"])[1])
         seconds = row["endtime"] - row["starttime"]
         job = Job(stage, row["shellcmd"], seconds, row["input"] or [], [])
@@ -124,7 +135,7 @@ def full(folder: Path, record: Record, chance: random.Random) -> None:
         failure = None
         if code == 0:
             failure = "there was room enough"
-        elif "No space left on device" not in words:
+        elif not re.search(r": error: .*No space left on device", words):
             failure = "the error does not say that the disk is full"
         elif "Traceback" in words:
             failure = "a traceback"
@@ -155,8 +166,9 @@ def stop(folder: Path, record: Record, chance: random.Random, number: signal.Sig
         if not ended:
             os.killpg(running.pid, number)
             running.wait()
-        failure = "the run had ended before" if ended else None
-        record.note(f"{number.name} after {seconds:.0f} s", failure)
+        if ended:
+            return  # nothing was left to stop
+        record.note(f"{number.name} after {seconds:.0f} s")
         if number == signal.SIGKILL:  # Snakemake's lock outlives it, by design
             start(folder, "--unlock").wait()
 
@@ -168,8 +180,9 @@ def kill(folder: Path, record: Record, chance: random.Random, undisturbed: Path)
         usual[job.stage] = max(job.seconds, usual.get(job.stage, 0.0))
     for _ in range(12):
         running = start(folder, "--keep-going")
+        moments: dict[int, float] = {}  # process -> when it is killed
         while running.poll() is None:
-            for stage in hit(jobs(running), usual, chance):
+            for stage in hit(jobs(running), usual, moments, chance):
                 del usual[stage]
                 record.note(f"SIGKILL to {stage}")
             time.sleep(0.02)
@@ -179,28 +192,35 @@ def kill(folder: Path, record: Record, chance: random.Random, undisturbed: Path)
             for job in finished(folder):  # those of which every job ended before it was hit are made again
                 if job.stage in usual:
                     for name in job.outputs:
-                        (folder / name).unlink(missing_ok=True)
+                        remove(folder / name)
     for stage in usual:
         record.note(f"SIGKILL to {stage}", "never hit")
 
 
-_moments: dict[int, float] = {}  # process -> when it is killed
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def hit(running: dict[str, psutil.Process], usual: dict[str, float], chance: random.Random) -> list[str]:
+def hit(
+    running: dict[str, psutil.Process],
+    usual: dict[str, float],
+    moments: dict[int, float],
+    chance: random.Random,
+) -> list[str]:
     """Kill those whose moment has come: their names."""
     done = []
     for stage, process in running.items():
-        if stage in usual and stage not in done:
-            moment = _moments.setdefault(
-                process.pid, time.monotonic() + chance.uniform(0, 0.8) * usual[stage]
-            )
-            if time.monotonic() >= moment:
-                try:
-                    process.kill()
-                    done.append(stage)
-                except psutil.NoSuchProcess:
-                    continue
+        if stage not in usual:
+            continue
+        if process.pid not in moments:
+            moments[process.pid] = time.monotonic() + chance.uniform(0, 0.8) * usual[stage]
+        if time.monotonic() >= moments[process.pid]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                done.append(stage)
     return done
 
 
@@ -312,22 +332,26 @@ def read_only(folder: Path, record: Record, chance: random.Random) -> None:
 # ---------------------------------------------------------------- the suite
 
 
-def whole(undisturbed: Path, folder: Path) -> list[str]:
-    """What is wrong with the run at its end: results that differ, and temporary files left."""
-    code = start(folder).wait()
-    if code:
-        return [f"the run cannot be finished: {said(folder).strip()[-300:]}"]
-    _, wrong = differing(undisturbed, folder)
+def finish(folder: Path) -> None:
+    if start(folder).wait():
+        sys.exit(f"faults: error: the run cannot be finished: {said(folder).strip()[-300:]}")
+
+
+def whole(undisturbed: Path, folder: Path) -> tuple[int, list[str]]:
+    """How many results were compared, and what is wrong: those that differ, and temporary files left."""
+    finish(folder)
+    count, wrong = differing(undisturbed, folder)
     left = [p.name for p in (folder / "results/smoke").rglob(".*") if p.name != ".snakemake_timestamp"]
-    return [f"{name} differs" for name in wrong] + [f"temporary file {name} is left" for name in left]
+    return count, [f"{name} differs" for name in wrong] + [f"temporary file {name} is left" for name in left]
 
 
-def write_summary(records: dict[str, Record], out: Path) -> None:
+def write_summary(records: dict[str, Record], compared: int, wrong: int, out: Path) -> None:
     with out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["kind", "injected", "survived", "lost"])
         for kind, r in records.items():
             writer.writerow([kind, r.injected, r.injected - len(r.lost), len(r.lost)])
+        writer.writerow(["results at the end", compared, compared - wrong, wrong])
 
 
 def main() -> None:
@@ -366,15 +390,17 @@ def main() -> None:
         for kind in KINDS:
             if kind in records:
                 print(kind, flush=True)
+                if kind in ("damage", "read-only"):  # of a finished run
+                    finish(folder)
                 faults[kind](folder, records[kind], chance)
-        wrong = whole(undisturbed, folder)
+        count, wrong = whole(undisturbed, folder)
     for line in wrong:
         print(line)
     if args.out:
-        write_summary(records, args.out)
+        write_summary(records, count, len(wrong), args.out)
     for kind, r in records.items():
         print(f"{kind}: {r.injected} injected, {r.injected - len(r.lost)} survived, {len(r.lost)} lost")
-    print(f"faults: {len(wrong)} results differ from the undisturbed run")
+    print(f"faults: {len(wrong)} of {count} results differ from the undisturbed run")
     sys.exit(bool(wrong or any(r.lost for r in records.values())))
 
 

@@ -1,4 +1,7 @@
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -72,10 +75,16 @@ def test_a_tensor_that_is_not_finite_is_never_written_and_named(tmp_path):
 
 def test_a_temporary_file_of_a_killed_process_goes_with_the_next_write(tmp_path):
     path = tmp_path / "t[1].csv"
-    for name in (".t[1].csv.abc.csv", ".other.csv.abc.csv"):
-        (tmp_path / name).touch()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, alive, other = (
+        tmp_path / f".{name}.{pid}.abc.csv"
+        for name, pid in (("t[1].csv", ended.pid), ("t[1].csv", os.getpid()), ("other.csv", ended.pid))
+    )
+    for left in (dead, alive, other):
+        left.touch()
     artifacts.write_table(pd.DataFrame({"x": [1.0]}), path, {})
-    assert {p.name for p in tmp_path.iterdir()} == {path.name, f"{path.name}.json", ".other.csv.abc.csv"}
+    assert set(tmp_path.iterdir()) == {path, artifacts.sidecar(path), alive, other}
 
 
 def test_tables_keep_every_digit(tmp_path):
