@@ -173,11 +173,11 @@ def stop(folder: Path, record: Record, chance: random.Random, number: signal.Sig
             start(folder, "--unlock").wait()
 
 
-def kill(folder: Path, record: Record, chance: random.Random, undisturbed: Path) -> None:
-    """A job of each stage, all that can be reached in one run; the next run goes on from there."""
-    usual: dict[str, float] = {}
-    for job in finished(undisturbed):
-        usual[job.stage] = max(job.seconds, usual.get(job.stage, 0.0))
+def kill(folder: Path, record: Record, chance: random.Random, usual: dict[str, float]) -> None:
+    """A job of each stage, all that can be reached in one run; the next run goes on from there.
+
+    `usual`: seconds of a job of each stage to be hit; emptied.
+    """
     for _ in range(12):
         running = start(folder, "--keep-going")
         moments: dict[int, float] = {}  # process -> when it is killed
@@ -224,6 +224,14 @@ def hit(
     return done
 
 
+def longest(folder: Path) -> dict[str, float]:
+    """Seconds of each stage's longest job in a finished run."""
+    found: dict[str, float] = {}
+    for job in finished(folder):
+        found[job.stage] = max(job.seconds, found.get(job.stage, 0.0))
+    return found
+
+
 def spoil(data: bytes, how: str, chance: random.Random) -> bytes:
     """Damaged bytes."""
     if how == "flipped bit":
@@ -232,7 +240,10 @@ def spoil(data: bytes, how: str, chance: random.Random) -> bytes:
     return data[: chance.randrange(1, len(data))] if how == "truncated" else b""
 
 
-def damage(folder: Path, record: Record, chance: random.Random) -> None:
+DAMAGES = ("flipped bit", "flipped bit", "flipped bit", "truncated", "truncated", "empty")
+
+
+def damage(folder: Path, record: Record, chance: random.Random, ways: tuple = DAMAGES) -> None:
     """Damage one input of a finished job and do the job again: it must fail and name the file."""
     readers: dict[str, list[tuple[Job, Path]]] = {suffix: [] for suffix in DAMAGED}
     for job in finished(folder):
@@ -242,7 +253,7 @@ def damage(folder: Path, record: Record, chance: random.Random) -> None:
                 if file.suffix in readers and file.is_file():
                     readers[file.suffix].append((job, file))
     for suffix, choices in readers.items():
-        for how in ("flipped bit", "flipped bit", "flipped bit", "truncated", "truncated", "empty"):
+        for how in ways:
             job, path = chance.choice(choices)
             record.note(
                 f"{how} {suffix[1:]}, {path.name} before {job.stage}", used(folder, job, path, how, chance)
@@ -384,7 +395,7 @@ def main() -> None:
             "full": full,
             "interrupt": interrupt,
             "crash": crash,
-            "kill": partial(kill, undisturbed=undisturbed),
+            "kill": partial(kill, usual=longest(undisturbed)),
         }
         faults |= {"damage": damage, "archive": archive, "read-only": read_only}
         for kind in KINDS:
