@@ -4,8 +4,8 @@
 
 Science jobs use one thread, so that results do not depend on --cores; this says what another number would do.
 Of each stage the shortest job is done again with --threads, in a copy of the run; its tables are compared
-with those of the run. A row a stage and table: columns compared, the share of their numbers that differ, and the
-largest difference over the largest number of its column.
+with those of the run. A row a stage and table: columns compared, the share of their numbers that differ, and
+the largest difference over the largest number of its column.
 """
 
 import argparse
