@@ -44,7 +44,7 @@ def main(args):
     eigen = _point.eigenpairs(args, max(args.dims))  # more would cost products with every candidate
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     grid = Grid(args.dims, args.sigmas, args.samples, args.data_seed, args.candidate_draws)
-    estimates, terms, largest = estimate_criteria(
+    estimates, terms, bounds = estimate_criteria(
         model, sequence_losses, operator, data, held_out[: args.candidates], eigen, grid
     )
     with torch.no_grad():
@@ -63,15 +63,15 @@ def main(args):
         "stationarity": stationarity(args, model, data, operator),
         "slope_square": slope.double().square().sum().item(),
         "lambda_max": eigen.values[0].item(),
-        "loss_bound": largest.loss,
-        "gradient_bound": largest.gradient,
-        "curvature_bound": largest.curvature,
+        "loss_bound": bounds.loss,
+        "gradient_bound": bounds.gradient,
+        "curvature_bound": bounds.curvature,
     }
     tables = [estimates, terms, pd.DataFrame([point])]
     outputs = zip(tables, (args.estimates, args.terms, args.point), strict=True)
-    inexact = ["standard_error", "variance"]  # an exact estimate has none; nor has full space a bound of D
-    bounds = ["published_bound", "sharper_bound"]
-    _point.write(args, *outputs, key="regime", may_be_empty=inexact + bounds)
+    # An exact estimate has no error; full space has no bound of D.
+    empty = ["standard_error", "variance", "published_bound", "sharper_bound"]
+    _point.write(args, *outputs, key="regime", may_be_empty=empty)
 
 
 if __name__ == "__main__":
