@@ -63,8 +63,9 @@ def test_four_evenly_spaced_sequences_differ_between_k_and_k_plus_one():
     assert evenly_spaced(data[:3]).tolist() == [0, 1, 2]
 
 
-def test_value_and_slope_are_right_but_the_curvature_is_that_of_other_samples(model, tokens):
-    k, basis = 6, torch.linalg.qr(torch.randn(len(flat_weights(model)), 3, dtype=torch.float64))[0]
+def test_value_and_slope_are_right_but_the_curvature_is_that_of_other_samples(model, tokens, rng):
+    k, N = 6, len(flat_weights(model))
+    basis = torch.linalg.qr(torch.randn(N, 3, generator=rng, dtype=torch.float64))[0]
     found = coefficients(model, sequence_losses, tokens, k, basis)
     before, after = tokens[:k], tokens[: k + 1]
     with torch.no_grad():
@@ -76,7 +77,8 @@ def test_value_and_slope_are_right_but_the_curvature_is_that_of_other_samples(mo
     subsampled = subsampled - dense.hessian(model, sequence_losses, evenly_spaced(before))
     np.testing.assert_allclose(found.curvature, (basis.T @ subsampled @ basis).numpy(), rtol=1e-7, atol=1e-10)
     exact = dense.hessian(model, sequence_losses, after) - dense.hessian(model, sequence_losses, before)
-    assert np.linalg.norm(found.curvature) > 1.5 * (basis.T @ exact @ basis).norm().item()
+    # Of unlike samples, so about three times as large.
+    assert subsampled.norm() > 1.2 * exact.norm()
 
 
 def test_unbatched_increments_restore_the_weights_and_equal_two_means(model, tokens, rng):
