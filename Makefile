@@ -34,10 +34,10 @@ test-cluster: .venv/dev
 	$(RUN) python tests/cluster/run.py
 
 test: .venv/peers
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest --numprocesses auto --dist loadfile
 
 test-smoke: .venv/dev
-	$(RUN) python -m pytest -m smoke
+	$(RUN) python -m pytest --numprocesses auto -m smoke
 
 fuzz: .venv/dev
 	VALLEYSCOPE_FUZZ=search $(RUN) python -m pytest tests/fuzz
@@ -70,7 +70,7 @@ reference: .venv/run
 	$(MAKE) texts
 
 texts: .venv/run
-	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md docs/probing.md docs/scale.md
+	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md docs/probing.md docs/scale.md docs/reproducibility.md
 	$(RUN) python src/write_api.py --out docs/api.md
 	$(RUN) python src/write_licences.py --requirements envs/requirements.txt --out docs/licences.md
 

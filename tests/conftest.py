@@ -13,6 +13,11 @@ import torch
 from valleyscope.model import ModelSettings, Transformer
 
 SESSION_SEED = int(os.environ.get("VALLEYSCOPE_TEST_SEED") or random.SystemRandom().randrange(2**31))
+# The processes among which `make test` divides the tests take it over.
+os.environ["VALLEYSCOPE_TEST_SEED"] = str(SESSION_SEED)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the programs that tests start
+    torch.set_num_threads(1)
 
 
 def pytest_report_header():

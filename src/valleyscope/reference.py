@@ -47,6 +47,14 @@ BENCHMARK_FIGURE = "engine"
 
 WHOLE_RUN = "(whole run)"
 
+# Tables of counts of what was tried and what went well, and the command that makes each again.
+COUNTS = {
+    "tests": "make test",
+    "determinism": "python tests/reliability/determinism.py",
+    "faults": "make faults",
+    "cluster": "make test-cluster",
+}
+
 
 def costs(benchmarks: Path) -> pd.DataFrame:
     """Seconds and memory by rule, from Snakemake's benchmark files RULE/JOB.tsv.
@@ -114,6 +122,15 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
                 ["section", "rule", "size", "sequence_flops", "flops", "hours", "memory"],
             )
         ),
+        "reliability": reliability_block(
+            {
+                name: read_table(benchmarks / f"{name}.csv", ["kind", "injected", "survived"])
+                for name in COUNTS
+            }
+        ),
+        "rounding": rounding_block(
+            read_table(benchmarks / "rounding.csv", ["run", "condition", "stage", "differing", "largest"])
+        ),
         "products": products_block(products),
         "solvers": solvers_block(solvers),
     }
@@ -157,6 +174,26 @@ def scale_block(table: pd.DataFrame) -> str:
     for row in table.sort_values("flops", ascending=False).itertuples():
         lines.append(f"| `{row.rule}` | {row.flops / 1e15:.3g} | {row.hours:.2g} | {row.memory / 1e9:.3g} |")
     lines.append(f"| all | {table['flops'].sum() / 1e15:.3g} | {table['hours'].sum():.2g} | |")
+    return "\n".join(lines)
+
+
+def reliability_block(counts: dict[str, pd.DataFrame]) -> str:
+    """A Markdown table of what was tried and what went well, with the command of each row."""
+    lines = ["| checked | injected | survived | command |", "|---|---|---|---|"]
+    for name, table in counts.items():
+        for row in table.itertuples():
+            lines.append(f"| {row.kind} | {row.injected:,} | {row.survived:,} | `{COUNTS[name]}` |")
+    return "\n".join(lines)
+
+
+def rounding_block(table: pd.DataFrame) -> str:
+    """A Markdown table of the largest relative difference of any number of a stage, by run and condition."""
+    conditions = list(table["condition"].unique())
+    lines = ["| run | stage | " + " | ".join(conditions) + " |", "|---" * (2 + len(conditions)) + "|"]
+    largest = table.pivot_table(index=["run", "stage"], columns="condition", values="largest", aggfunc="max")
+    for (run, stage), row in largest.iterrows():
+        cells = ["none" if row[name] == 0 else f"{row[name]:.1e}" for name in conditions]
+        lines.append(_line([run, f"`{stage}`", *cells]))
     return "\n".join(lines)
 
 

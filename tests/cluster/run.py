@@ -24,7 +24,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/reliability"))
-from determinism import clone, differing, run  # noqa: E402
+from determinism import clone, differing, run, write_counts  # noqa: E402
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 PACKAGES = {"munged": "munge", "slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "squeue": "slurm-wlm"}
@@ -113,6 +113,7 @@ def main() -> None:
     )
     parser.add_argument("--config", default="configs/smoke.yaml", help="configuration of both runs")
     parser.add_argument("--local", type=Path, help="checkout with a finished local run of the same commit")
+    parser.add_argument("--out", type=Path, help="CSV of the counts to write")
     args = parser.parse_args()
     require(os.geteuid() == 0, "starting SLURM needs root")
     require(not CONFIGURATION.exists(), f"{CONFIGURATION} exists: this machine has a SLURM of its own")
@@ -138,6 +139,10 @@ def main() -> None:
     for name in wrong:
         print(f"differs: {name}")
     states = len(jobs.stdout.splitlines())
+    if args.out:
+        write_counts(
+            [("files of a run through SLURM and of a local one", count, count - len(wrong))], args.out
+        )
     print(f"cluster: {states} SLURM jobs in {took:.0f} s, {count} files compared, {len(wrong)} differ")
     sys.exit(bool(wrong))
 

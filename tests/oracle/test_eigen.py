@@ -163,7 +163,8 @@ def test_a_warm_start_takes_fewer_products_and_misses_nothing(rng):
     check(warm, after.matrix, 8, "LA", 1e-6)
     again = dense.MatrixOperator(matrix)
     same = top_eigenpairs(again, 8, tol=1e-6, initial=before.vectors)
-    assert same.matvecs < before.matvecs
+    cold = [top_eigenpairs(again, 8, tol=1e-6, seed=seed).matvecs for seed in range(6)]
+    assert same.matvecs < sum(cold) / len(cold)  # from one draw alone it may happen to be as good
 
 
 def test_bad_input_is_named(rng):

@@ -72,11 +72,19 @@ def differing(first: Path, second: Path) -> tuple[int, list[str]]:
     return len(one), wrong
 
 
+def write_counts(rows: list[tuple[str, int, int]], out: Path) -> None:
+    """A row a kind of check: how many there were, how many went well."""
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("kind", "injected", "survived"), *rows])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="configs/smoke.yaml", help="configuration of both runs")
+    parser.add_argument("--out", type=Path, help="CSV of the counts to write")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         first, second = clone(Path(folder) / "one core"), clone(Path(folder) / "all")
@@ -85,6 +93,8 @@ def main() -> None:
         count, wrong = differing(first, second)
     for name in wrong:
         print(f"differs: {name}")
+    if args.out:
+        write_counts([("files of a run with one core and with all", count, count - len(wrong))], args.out)
     print(f"determinism: {count} files compared, {len(wrong)} differ")
     sys.exit(bool(wrong))
 

@@ -18,7 +18,6 @@ Prints a row a kind: injected, survived, lost. Lost are results that differ, or 
 import argparse
 import atexit
 import base64
-import csv
 import json
 import os
 import random
@@ -36,9 +35,18 @@ from pathlib import Path
 
 import psutil
 import yaml
-from determinism import clone, differing, run
+from determinism import clone, differing, run, write_counts
 
-KINDS = ("full", "interrupt", "crash", "kill", "damage", "archive", "read-only")
+SAID = {
+    "full": "disk full",
+    "interrupt": "SIGINT to a run",
+    "crash": "SIGKILL to a run and its jobs",
+    "kill": "SIGKILL to a job, one of each stage",
+    "damage": "damaged tables, checkpoints, tokenizers, texts",
+    "archive": "damaged archives of the corpus",
+    "read-only": "read-only results",
+}
+KINDS = tuple(SAID)
 SIZES = ("64k", "8m", "20m")  # of the full file system
 SMOKE = "configs/smoke.yaml"
 DAMAGED = (".csv", ".safetensors", ".tiktoken", ".md")  # kinds of files that carry a checksum
@@ -356,15 +364,6 @@ def whole(undisturbed: Path, folder: Path) -> tuple[int, list[str]]:
     return count, [f"{name} differs" for name in wrong] + [f"temporary file {name} is left" for name in left]
 
 
-def write_summary(records: dict[str, Record], compared: int, wrong: int, out: Path) -> None:
-    with out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["kind", "injected", "survived", "lost"])
-        for kind, r in records.items():
-            writer.writerow([kind, r.injected, r.injected - len(r.lost), len(r.lost)])
-        writer.writerow(["results at the end", compared, compared - wrong, wrong])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -408,7 +407,8 @@ def main() -> None:
     for line in wrong:
         print(line)
     if args.out:
-        write_summary(records, count, len(wrong), args.out)
+        rows = [(SAID[kind], r.injected, r.injected - len(r.lost)) for kind, r in records.items()]
+        write_counts([*rows, ("files of the run after all of these", count, count - len(wrong))], args.out)
     for kind, r in records.items():
         print(f"{kind}: {r.injected} injected, {r.injected - len(r.lost)} survived, {len(r.lost)} lost")
     print(f"faults: {len(wrong)} of {count} results differ from the undisturbed run")

@@ -225,7 +225,7 @@ CASES = {
         [
             "At η = 0.005 the entropic drift agrees with the prediction within 15 %: slope 1 [0.975, 1.02]",
             "degrees of freedom 1.1 [1.1, 1.1]), 0.5 [0.488, 0.512] to first order in ηλ, 0.98 [0.956, 1]",
-            "linear agrees at η = 0.005, 0.01, departs at 0.02, 0.04, undecided at none",
+            "C from the recursion agrees at 0.005, 0.01, departs at 0.02, 0.04, undecided at none",
             "displacement is 6.24 [5.79, 6.72] (η = 0.005) and 399 [371, 430] (η = 0.04) times that of full",
             "Plain SGD, 15 steps, batch 4",
         ],

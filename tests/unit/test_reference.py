@@ -12,6 +12,8 @@ from valleyscope.reference import (
     costs_block,
     fill_blocks,
     ledger_block,
+    reliability_block,
+    rounding_block,
     text_blocks,
     verdicts_block,
 )
@@ -50,7 +52,7 @@ def test_blocks_are_replaced_and_the_rest_is_kept():
 
 TEXTS = [
     ROOT / "README.md",
-    *(ROOT / f"docs/{name}.md" for name in ("figures", "claims", "curvature", "probing", "scale")),
+    *(ROOT / f"docs/{name}.md" for name in ("figures", "claims", "curvature", "probing", "scale", "reproducibility")),
 ]
 
 
@@ -65,6 +67,15 @@ def test_readme_and_docs_say_what_the_reference_says():
         assert f"<!-- {block}:begin -->" in together
     for name in (*FIGURES, BENCHMARK_FIGURE):
         assert f"figures/{name}.png" in together
+
+
+def test_counts_and_rounding_are_quoted_with_command_and_worst_number():
+    tests = pd.DataFrame({"kind": ["oracle tests"], "injected": [1200], "survived": [1199]})
+    assert reliability_block({"tests": tests}).endswith("| oracle tests | 1,200 | 1,199 | `make test` |")
+    rows = [("smoke", "two threads", "train", 0.0, 0.0), ("smoke", "two threads", "train", 0.5, 2e-7)]
+    rows += [("smoke", "other instructions", "train", 0.0, 0.0)]
+    table = pd.DataFrame(rows, columns=["run", "condition", "stage", "differing", "largest"])
+    assert rounding_block(table).endswith("| smoke | `train` | 2.0e-07 | none |")
 
 
 def test_links_of_readme_and_docs_lead_to_files():

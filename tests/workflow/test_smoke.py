@@ -1,6 +1,7 @@
 """Checks of a finished smoke run (`make smoke` first): whole, tidy, and rerun only where it must."""
 
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -12,6 +13,10 @@ import pytest
 import yaml
 
 from valleyscope import reference
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reliability"))
+
+import faults
 
 pytestmark = pytest.mark.smoke
 
@@ -165,6 +170,26 @@ def test_a_changed_threshold_reruns_claims_and_report_only(checkout):
     smoke["claims"] = {"rise": 1.5}
     (checkout / "configs/smoke.yaml").write_text(yaml.safe_dump(smoke))
     assert planned(folder=checkout) == {**CLAIMS, "all": 1}
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted((folder / "results/smoke").glob("*.csv"))}
+
+
+def test_jobs_that_are_killed_are_made_again_to_the_same_bytes(checkout, rng):
+    before, record = contents(checkout), faults.Record()
+    usual = {stage: faults.longest(checkout)[stage] for stage in ("map_geometry", "compare_eigensolvers")}
+    faults.kill(checkout, record, random.Random(rng.initial_seed()), usual)
+    assert record.injected == 2
+    assert record.lost == []
+    assert contents(checkout) == before
+
+
+def test_damaged_files_are_refused_by_name(checkout, rng):
+    record = faults.Record()
+    faults.damage(checkout, record, random.Random(rng.initial_seed()), ways=("flipped bit",))
+    assert record.injected == len(faults.DAMAGED)
+    assert record.lost == []
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda p: p.stem)

@@ -163,7 +163,7 @@ def _draw_sizes(axes: plt.Axes, forces: pd.DataFrame) -> None:
     axes.set(yscale="log", ylabel="RMS over positions")
     _rate_axis(axes, forces)
     axes.set_title("Displacement in one period")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
 
 
 def _rate_axis(axes: plt.Axes, table: pd.DataFrame) -> None:
@@ -186,7 +186,7 @@ def _by_verdict(slopes: pd.DataFrame, name: str, margin: float) -> str:
     """At which learning rates a predictor agrees, departs, is undecided."""
     rows = slopes[slopes["predictor"] == name].groupby("learning_rate")["slope"]
     verdicts = {rate: agreement(values, margin) for rate, values in rows}
-    words = {"agrees": "agrees at η =", "departs": "departs at", "undecided": "undecided at"}
+    words = {"agrees": "agrees at", "departs": "departs at", "undecided": "undecided at"}
     return ", ".join(
         f"{words[kind]} {listed((rate for rate, verdict in verdicts.items() if verdict == kind), 'none')}"
         for kind in words
@@ -213,12 +213,12 @@ def _caption(
     return (
         f"At η = {smallest:g} the entropic drift {found}: slope {quoted(slope['linear'])} of measured on predicted displacement "
         f"with C from the linear recursion (χ² over degrees of freedom {quoted(chi)}), {quoted(slope['leading'])} to first order in "
-        f"ηλ, {quoted(slope['followed'])} with C seen in the same simulation, which tests the Taylor step only. By rate, whole "
-        f"interval within or outside 1 ± {margin:g}: linear {_by_verdict(slopes, 'linear', margin)}; followed "
+        f"ηλ, {quoted(slope['followed'])} with C seen in the same simulation, which tests the Taylor step only. By η, whole "
+        f"interval within or outside 1 ± {margin:g}: C from the recursion {_by_verdict(slopes, 'linear', margin)}; C seen "
         f"{_by_verdict(slopes, 'followed', margin)}. The entropic displacement is {compared} times that of full-batch descent in size "
         f"(RMS over positions, the estimate's noise taken out). Plain SGD, {base['steps']:g} steps, batch {base['batch']:g}; "
         "displacement along the path in lengths of weights, entropic: minus descent; slopes with errors in both. Top and "
-        f"middle: bars (of linear only) and bands are 1.96 standard errors over replicas or draws. {clause}Bottom: mean (right: geometric) and 95 % "
+        f"middle: bars (of C from the recursion only) and bands are 1.96 standard errors over replicas or draws. {clause}Bottom: mean (right: geometric) and 95 % "
         f"t-interval over {both['pair'].nunique()} independent pairs of minima.{left_out}"
     )
 
