@@ -59,7 +59,8 @@ def run(
         if keep_memory:
             keep_freed_memory()
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS needs it
-        torch.use_deterministic_algorithms(True)
+        # As torch.use_deterministic_algorithms(True), which also loads the compiler: as long as torch again.
+        torch.set_deterministic_debug_mode("error")
         torch.set_float32_matmul_precision("highest")
     try:
         main(parsed)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -128,15 +129,19 @@ def test_tasks_are_those_of_the_library():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_has_help_with_an_example_and_refuses_bad_input_in_one_line(stage, tmp_path):
-    command = [sys.executable, f"src/{stage}.py"]
-    done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0
-    assert f"python src/{stage}.py" in done.stdout
-    bad = subprocess.run([*command, "--no-such-option"], cwd=ROOT, capture_output=True, text=True)
-    assert bad.returncode == 2
-    assert bad.stderr.startswith(f"{stage}: error: ")
-    assert bad.stderr.count("\n") == 1
+def test_every_stage_has_help_with_an_example_and_refuses_bad_input_in_one_line(stage, monkeypatch, capsys):
+    def exit_code(option):
+        monkeypatch.setattr(sys, "argv", [f"src/{stage}.py", option])
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(str(ROOT / f"src/{stage}.py"), run_name="__main__")
+        return stopped.value.code
+
+    assert exit_code("--help") == 0
+    assert f"python src/{stage}.py" in capsys.readouterr().out
+    assert exit_code("--no-such-option") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{stage}: error: ")
+    assert said.count("\n") == 1
 
 
 def run_stage(stage, *arguments):
