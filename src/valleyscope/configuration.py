@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+from functools import lru_cache
 from pathlib import Path
 
 import jsonschema
@@ -14,8 +15,7 @@ from valleyscope.errors import InputError, one_line
 def check_config(config: dict, schema: Path) -> None:
     """Raise InputError with one line about the first thing that is wrong with `config`."""
     _check_keys(config, "")
-    with schema.open(encoding="utf-8") as file:
-        validator = _Validator(yaml.safe_load(file))
+    validator = _validator(schema.read_text(encoding="utf-8"))
     first = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if first is not None:
         raise InputError(one_line(_describe(first)))
@@ -42,6 +42,11 @@ _Validator = jsonschema.validators.extend(
         "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
+
+
+@lru_cache
+def _validator(schema: str) -> jsonschema.protocols.Validator:
+    return _Validator(yaml.safe_load(schema))
 
 
 def _check_keys(section, path: str) -> None:

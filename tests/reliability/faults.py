@@ -22,7 +22,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -186,30 +185,22 @@ def kill(folder: Path, record: Record, chance: random.Random, usual: dict[str, f
 
     `usual`: seconds of a job of each stage to be hit; emptied.
     """
+    again: list[str] = []  # outputs of stages of which every job ended before it was hit
     for _ in range(12):
-        running = start(folder, "--keep-going")
+        running = start(folder, "--keep-going", *(["--forcerun", *again] if again else []))
         moments: dict[int, float] = {}  # process -> when it is killed
         while running.poll() is None:
             for stage in hit(jobs(running), usual, moments, chance):
                 del usual[stage]
                 record.note(f"SIGKILL to {stage}")
             time.sleep(0.02)
+        again = []
         if running.returncode == 0:
             if not usual:
                 return
-            for job in finished(folder):  # those of which every job ended before it was hit are made again
-                if job.stage in usual:
-                    for name in job.outputs:
-                        remove(folder / name)
+            again = [name for job in finished(folder) if job.stage in usual for name in job.outputs]
     for stage in usual:
         record.note(f"SIGKILL to {stage}", "never hit")
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def hit(
