@@ -194,11 +194,12 @@ def kill(folder: Path, record: Record, chance: random.Random, usual: dict[str, f
                 del usual[stage]
                 record.note(f"SIGKILL to {stage}")
             time.sleep(0.02)
-        again = []
+        # Forced jobs that were killed: what was made of them before stands, so nothing else asks for them.
+        again = [name for name in again if not (folder / name).exists()]
         if running.returncode == 0:
             if not usual:
                 return
-            again = [name for job in finished(folder) if job.stage in usual for name in job.outputs]
+            again += [name for job in finished(folder) if job.stage in usual for name in job.outputs]
     for stage in usual:
         record.note(f"SIGKILL to {stage}", "never hit")
 
@@ -261,11 +262,12 @@ def damage(folder: Path, record: Record, chance: random.Random, ways: tuple = DA
 
 def used(folder: Path, job: Job, path: Path, how: str, chance: random.Random) -> str | None:
     """What is wrong with how the job takes its damaged input."""
-    whole, before = path.read_bytes(), contents(folder, job)
+    whole, before, times = path.read_bytes(), contents(folder, job), path.stat()
     path.write_bytes(spoil(whole, how, chance))
     command = ["bash", "-c", f"set -o pipefail; {job.command}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     path.write_bytes(whole)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # else all that it led to is made again
     words = done.stdout + done.stderr
     if contents(folder, job) != before:
         return "it was used"
