@@ -86,7 +86,7 @@ def _save_png(figure: Figure, path: Path) -> None:
 def _freeze_layout(figure: Figure) -> None:
     """Lay out once and round: the solver's last bits differ from run to run, and SVG hashes them."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # not "none", with which every savefig would draw once more to lay out
     for axes in figure.axes:
         axes.set_position([round(edge, 4) for edge in axes.get_position().bounds])
 
