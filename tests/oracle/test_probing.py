@@ -234,7 +234,8 @@ def test_a_layer_that_cannot_be_mapped_is_taken_point_by_point(rng):
             losses = sequence_losses(model, data)
             deltas.append((losses.mean() - losses[:K].mean()).item())
     direct = result.table.query(f"estimator == 'direct' and dim == {result.size} and sigma == {sigma}")
-    assert direct["estimate"].item() == pytest.approx(np.mean(np.square(deltas)), rel=1e-9)
+    # A displacement σv is rounded to float32 before it is added to the weights.
+    assert direct["estimate"].item() == pytest.approx(np.mean(np.square(deltas)), rel=1e-6)
 
 
 def test_sigma_star_lies_where_the_quadratic_model_breaks(classifier, samples):

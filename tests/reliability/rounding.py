@@ -34,8 +34,10 @@ def compared(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, object]:
     one, other = (t[names].to_numpy(np.float64) for t in (before, after))
     if one.shape != other.shape:
         return {"columns": 0, "differing": 1.0, "largest": np.nan, "column": "(rows)"}
-    moved = np.where(np.isnan(one) & np.isnan(other), 0.0, np.abs(one - other))  # nan: empty on one side
-    sizes = moved.max(0) / np.maximum(np.nanmax(np.abs(one), 0, initial=0.0), np.finfo(float).tiny)
+    most = np.nanmax(np.abs(one), 0, initial=np.finfo(float).tiny)
+    moved = np.where(np.isnan(one) & np.isnan(other), 0.0, np.abs(one - other))  # nan: empty on both sides
+    moved = np.where(np.isnan(moved), most, moved)  # or on one: another number altogether
+    sizes = moved.max(0) / most
     worst = int(np.argmax(sizes))
     share = float((moved != 0).mean())
     return {"columns": len(names), "differing": share, "largest": sizes[worst], "column": names[worst]}
