@@ -92,9 +92,21 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def verified_sha256(path: Path) -> str:
+    """Checksum of a file; InputError if the description beside it, where there is one, has another."""
+    found = file_sha256(path)
+    known = read_json(sidecar(path)).get("sha256") if sidecar(path).exists() else None
+    if known not in (None, found):
+        raise InputError(f"{path}: changed since it was written, its checksum is wrong; delete it and rerun")
+    return found
+
+
 def provenance(settings: dict, inputs: list[Path], threads: int, device: str = "cpu") -> dict:
-    """What made a file: settings, checksums of inputs, digest of both, commit, versions, machine."""
-    checksums = {path.name: file_sha256(path) for path in inputs}
+    """What made a file: settings, checksums of inputs, digest of both, commit, versions, machine.
+
+    An input is verified even if a call had no need to read it, since its checksum is recorded here.
+    """
+    checksums = {path.name: verified_sha256(path) for path in inputs}
     return {
         "settings": settings,
         "inputs": checksums,
@@ -150,9 +162,7 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
     Where `write_table` left a checksum beside it, it must be right.
     """
-    known = read_json(sidecar(path)).get("sha256") if sidecar(path).exists() else None
-    if known is not None and file_sha256(path) != known:
-        raise InputError(f"{path}: changed since it was written, its checksum is wrong; delete it and rerun")
+    verified_sha256(path)
     try:
         table = pd.read_csv(path)
     except (EmptyDataError, ParserError, UnicodeDecodeError) as error:

@@ -115,6 +115,15 @@ def test_damaged_json_is_named(tmp_path):
         artifacts.read_json(tmp_path / "x.json")
 
 
+def test_an_input_that_was_not_read_is_verified_all_the_same(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    artifacts.save_tensors({"a": torch.zeros(4)}, path, {})
+    artifacts.provenance({}, [path], threads=1)
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
+        artifacts.provenance({}, [path], threads=1)
+
+
 def test_provenance_differs_with_settings_and_with_inputs(tmp_path):
     (tmp_path / "data").write_text("one")
     first = artifacts.provenance({"k": 8}, [tmp_path / "data"], threads=1)
