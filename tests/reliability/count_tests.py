@@ -29,8 +29,8 @@ def counted(junit: Path) -> list[tuple[str, int, int]]:
             kind = f"inputs of {found[1]} tests"
             text = base64.b64decode(entry.get("value")).decode()
             passing, failing = (
-                sum(map(int, found))
-                for found in zip(*re.findall(r"(\d+) passing, (\d+) failing", text), strict=True)
+                sum(map(int, numbers))
+                for numbers in zip(*re.findall(r"(\d+) passing, (\d+) failing", text), strict=True)
             )
             tried[kind] += passing + failing
             well[kind] += passing
