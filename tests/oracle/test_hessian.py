@@ -1,3 +1,5 @@
+import contextlib
+
 import dense
 import pytest
 import torch
@@ -65,6 +67,60 @@ def test_every_way_to_run_gives_the_dense_product(model, tokens, rng, options, s
     assert (operator.matmat(V) - H @ V).norm() <= 1e-10 * (H @ V).norm()
     torch.testing.assert_close(operator.gradient(), dense.gradient(model, sequence_losses, tokens))
     torch.testing.assert_close(operator.losses, sequence_losses(model, tokens).detach())
+
+
+class NoMap(torch.autograd.Function):
+    """x³, twice differentiable, without a rule for vmap."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 3 * Square.apply(*ctx.saved_tensors) * gradient
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        if not gradient.sum().item():  # data-dependent: vmap refuses it
+            return torch.zeros_like(x)
+        return 2 * x * gradient
+
+
+@pytest.mark.parametrize("together", [0, 2, 100])
+@pytest.mark.parametrize("mappable", [True, False])
+def test_columns_of_one_sample_go_through_its_graph_together(rng, monkeypatch, together, mappable):
+    model, loss_fn, batch = mlp_problem(rng)
+    H = dense.hessian(nn.Sequential(model, Cube(torch.pow)), loss_fn, (batch[0][:1], batch[1][:1]))
+    layer = Cube(torch.pow if mappable else lambda x, _: NoMap.apply(x))
+    one = HessianOperator(nn.Sequential(model, layer), loss_fn, (batch[0][:1], batch[1][:1]))
+    monkeypatch.setattr("valleyscope.operators.TOGETHER", together * one.size)
+    V = torch.randn(one.size, 5, generator=rng, dtype=torch.float64)
+    slow = not mappable and together > 1
+    with pytest.warns(UserWarning, match="one by one") if slow else contextlib.nullcontext():
+        image = one.matmat(V)
+    assert (image - H @ V).norm() <= 1e-10 * (H @ V).norm()
+    assert one.matvecs == 5
+
+
+class Cube(nn.Module):
+    """x³ by `power`."""
+
+    def __init__(self, power):
+        super().__init__()
+        self.power = power
+
+    def forward(self, x):
+        return self.power(x, 3)
 
 
 def test_tuple_and_dict_batches_are_split(rng):
