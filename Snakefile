@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import snakemake.benchmark
+
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from _plan import outcome, plan
@@ -26,6 +28,10 @@ from valleyscope.errors import InputError
 
 
 configfile: "configs/default.yaml"
+
+
+# A reading walks the memory map of a job; twice a second for its first 15 s takes time from the jobs.
+snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 2
 
 
 try:

@@ -109,7 +109,7 @@ def changed(key, value):
         ("connectivity.averages.sgd.steps", 31, r"connectivity\.averages\.sgd\.steps: 31 .*multiple"),
         ("connectivity.descent.learning_rates", [0.1], r"connectivity\.descent\.learning_rates: .*6"),
         ("connectivity.kinds.sgd", ["bezier"], r"connectivity\.kinds\.sgd: .*autoneb must be"),
-        ("connectivity.drift.followed", 65, r"connectivity\.drift\.followed: 65 .*replicas = 64"),
+        ("connectivity.drift.followed", 49, r"connectivity\.drift\.followed: 49 .*replicas = 48"),
         ("connectivity.criteria.dims", [9], r"connectivity\.criteria\.dims: 9 .*eigenpairs = 8"),
         ("connectivity.branching.parents", [1, 2], r"connectivity\.branching\.parents: .*one seed for each"),
         ("connectivity.branching.settings.branches", [50, 0], r"connectivity\..*branches: .*ascend"),
@@ -148,10 +148,10 @@ def changed(key, value):
             2,
             r"architectures\.models\.CNN\.settings: .*a model of kind cnn takes no depth",
         ),
-        ("architectures.context", 100_000, r"architectures\.samples: 512 .*holds at most 53 sequences"),
+        ("architectures.context", 100_000, r"architectures\.samples: 256 .*holds at most 53 sequences"),
         ("architectures.samples", 1542, r"architectures\.samples: 1542 .*1797 - held_out = 1541"),
-        ("architectures.held_out", 1290, r"architectures\.samples: 512 .*1797 - held_out = 507"),
-        ("architectures.study.k", [64, 512], r"architectures\.study\.k: 512 .*k \+ 1 .*samples = 512"),
+        ("architectures.held_out", 1600, r"architectures\.samples: 256 .*1797 - held_out = 197"),
+        ("architectures.study.k", [64, 256], r"architectures\.study\.k: 256 .*k \+ 1 .*samples = 256"),
         ("architectures.study.k", [64, 65], r"architectures\.study\.k: 65 .*training\.text\.batch = 2"),
         (
             "architectures.training.digits.batch",
@@ -224,5 +224,5 @@ def test_a_missing_key_is_named():
 
 def test_a_text_too_short_for_the_run_is_refused(tmp_path):
     (tmp_path / "short.txt").write_text("too short\n" * 100)
-    with pytest.raises(InputError, match=r"landscape\.sequences: 6144 .*holds at most 27 sequences"):
+    with pytest.raises(InputError, match=r"landscape\.sequences: 6144 .*holds at most 52 sequences"):
         check_config(changed("data.text", str(tmp_path / "short.txt")), SCHEMA)
