@@ -11,6 +11,7 @@ proportional to it. Rules on other architectures keep their models and are left 
 """
 
 import argparse
+import copy
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
+from snakemake.utils import update_config
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
@@ -27,15 +29,6 @@ from valleyscope.artifacts import provenance, read_table, write_table
 from valleyscope.model import ModelSettings, Transformer, sequence_losses
 
 WEIGHTS = 4  # bytes
-
-
-def merged(base: dict, changes: dict) -> dict:
-    """The configuration with what differs put in, as Snakemake does."""
-    result = dict(base)
-    for key, value in changes.items():
-        known = base.get(key)
-        result[key] = merged(known, value) if isinstance(value, dict) and isinstance(known, dict) else value
-    return result
 
 
 def built(config: dict, section: str, device: str) -> tuple[Transformer, torch.Tensor]:
@@ -173,7 +166,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     args = parser.parse_args()
     base = yaml.safe_load(args.base.read_text(encoding="utf-8"))
-    wanted = merged(base, yaml.safe_load(args.config.read_text(encoding="utf-8")))
+    wanted = copy.deepcopy(base)
+    update_config(wanted, yaml.safe_load(args.config.read_text(encoding="utf-8")))
     costs = read_table(args.costs, ["rule", "seconds"]).set_index("rule")["seconds"]
     rows = []
     for section, rules in (("landscape", PAPER_A), ("connectivity", PAPER_B)):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from valleyscope.configuration import check_config
 from valleyscope.errors import InputError
@@ -13,16 +14,9 @@ DEFAULT = yaml.safe_load(Path("configs/default.yaml").read_text())
 
 
 def merged(name):
-    def merge(base, extra):
-        return {
-            **base,
-            **{
-                key: merge(base[key], value) if isinstance(value, dict) else value
-                for key, value in extra.items()
-            },
-        }
-
-    return merge(DEFAULT, yaml.safe_load(Path(f"configs/{name}.yaml").read_text()))
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, yaml.safe_load(Path(f"configs/{name}.yaml").read_text()))
+    return config
 
 
 @pytest.mark.parametrize("name", ["default", "smoke", "d6"])
