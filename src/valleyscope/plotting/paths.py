@@ -76,8 +76,8 @@ def plain_ticks(axis: Axis) -> None:
     low, high = axis.get_view_interval()
     if high / low > 200:
         return
-    short = high / low < 4
-    axis.set_major_locator(MaxNLocator(4) if short else LogLocator(subs=(1, 2, 5)))
+    digits = (1, 2, 5) if high / low < 20 else (1, 3)
+    axis.set_major_locator(MaxNLocator(4) if high / low < 4 else LogLocator(subs=digits))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
