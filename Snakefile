@@ -212,7 +212,7 @@ FIGURES = {
     "path_spectrum": ("Paper B", ["path_spectrum", "path_eigenvalues", "path_curvature"]),
     "path_criteria": ("Paper B", ["path_criteria", "path_curvature"]),
     "projected_sgd": ("Paper B", ["projected_sgd", "path_losses"]),
-    "optimisers": ("Paper B", ["projected_sgd"]),
+    "optimisers": ("Paper B", ["projected_sgd", "path_losses"]),
     "unprojected": ("Paper B", ["projected_sgd", "path_losses"]),
     "path_drift": ("Paper B", ["path_drift", "path_drift_predicted", "drift_slopes"]),
     "drift_sweeps": ("Paper B", ["drift_velocities", "drift_exponents"]),

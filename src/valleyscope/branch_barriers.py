@@ -58,8 +58,8 @@ def vanishing_times(
     """Branch steps from which on the normalised barriers stay below: a row a parent and tolerance.
 
     `barriers` as `line_barriers` gives them, `measure` "relative" or "over_ends". loss_time and
-    curvature_time are the first branch step from which on every barrier is below the tolerance; NaN if that
-    of the last branch is not.
+    curvature_time are where the barrier, interpolated linearly between branches, falls below the tolerance
+    for good; NaN if that of the last branch is not below.
     """
     rows = []
     for parent, table in barriers.sort_values("branch").groupby("parent"):
@@ -71,10 +71,17 @@ def vanishing_times(
     return pd.DataFrame(rows)
 
 
-def _stays_below(branch: pd.Series, relative: pd.Series, tolerance: float) -> float:
-    below = (relative < tolerance).to_numpy()  # False for NaN
+def _stays_below(branch: pd.Series, barrier: pd.Series, tolerance: float) -> float:
+    step, height = branch.to_numpy(float), barrier.to_numpy()
+    below = height < tolerance  # False for NaN
     later = np.logical_and.accumulate(below[::-1])[::-1]
-    return float(branch.to_numpy()[later.argmax()]) if later.any() else np.nan
+    if not later.any():
+        return np.nan
+    first = int(later.argmax())
+    if first == 0:
+        return float(step[0])
+    passed = (height[first - 1] - tolerance) / (height[first - 1] - height[first])
+    return float(step[first - 1] + passed * (step[first] - step[first - 1]))
 
 
 def bulges(children: pd.DataFrame) -> pd.DataFrame:

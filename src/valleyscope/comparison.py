@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from valleyscope.claims.verdicts import NOT, REPRODUCED
+
 TIMED = ("A7", "A7x")  # ratios of seconds: another machine, another value
 FACTOR = 3.0  # by which they may differ
 
@@ -11,9 +13,10 @@ def compare_claims(fresh: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame
     """A row a claim of either table: id, verdicts and values of both, shift, agrees, why.
 
     `shift` is the difference of the values over the quadratic sum of both intervals' half-widths. A claim
-    agrees if its verdict is the same and the shift at most 1; where the interval has no width, if the values
-    are equal to 1e-6; a timed claim if its value is within a factor of 3, whatever its verdict. What is
-    missing on one side does not agree.
+    agrees if the shift is at most 1 and the verdicts do not contradict each other: an interval near its
+    threshold may cross it by chance, so "reproduced" agrees with "partly", not with "not reproduced". Where
+    the interval has no width, it agrees if the values are equal to 1e-6; a timed claim if its value is within
+    a factor of 3, whatever its verdict. What is missing on one side does not agree.
     """
     both = fresh.merge(reference, on="id", how="outer", suffixes=("", "_reference"), sort=False)
     return pd.DataFrame([_compared(row) for row in both.itertuples()])
@@ -35,12 +38,15 @@ def _compared(row) -> dict:
         ratio = row.value / row.value_reference
         agrees = 1 / FACTOR <= ratio <= FACTOR
         return result | {"agrees": agrees, "why": f"timed, {ratio:.2g} times the reference"}
-    if row.verdict != row.verdict_reference:
-        return result | {"why": f"{row.verdict_reference} before, now {row.verdict}"}
+    before = "" if row.verdict == row.verdict_reference else f"{row.verdict_reference} before; "
+    if {row.verdict, row.verdict_reference} == {REPRODUCED, NOT}:
+        return result | {"why": f"{before}the opposite"}
     if pd.isna(row.value) or pd.isna(row.value_reference):
         agrees = pd.isna(row.value) and pd.isna(row.value_reference)
-        return result | {"agrees": agrees, "why": "no interval" if agrees else "an interval on one side only"}
-    return result | _shifted(row)
+        why = "no interval" if agrees else "an interval on one side only"
+        return result | {"agrees": agrees, "why": before + why}
+    moved = _shifted(row)
+    return result | moved | {"why": before + moved["why"]}
 
 
 def _shifted(row) -> dict:

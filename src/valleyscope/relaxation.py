@@ -63,10 +63,11 @@ def final_changes(table: pd.DataFrame, path_losses: pd.DataFrame, run: str) -> p
     loss_change: of the path at its place. on_floor: its own minibatch loss, mean over the last
     LATE of the run, is at most OFF_FLOOR times the path's.
     """
-    rows = directed(table[table["run"] == run])
+    table = table[table["run"] == run]
+    rows = directed(table)
     rows = rows[rows["step"] == rows["step"].max()]
     before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
-    late = table[(table["run"] == run) & (table["step"] > (1 - LATE) * rows["step"].max())]
+    late = table[table["step"] > (1 - LATE) * rows["step"].max()]
     own = late.groupby(["pair", "replica"])["loss"].mean()
     loss = own.reindex(pd.MultiIndex.from_frame(rows[["pair", "replica"]])).to_numpy()
     rows = rows.assign(loss_change=after - before, on_floor=loss <= OFF_FLOOR * after)
@@ -84,19 +85,31 @@ def uphill(changes: pd.DataFrame) -> pd.Series:
     return ((changes["outward"] > 0) & (changes["loss_change"] > 0)).groupby(changes["pair"]).mean()
 
 
-def speed_ratio(means: pd.DataFrame, over: str, under: str) -> tuple[pd.Series, int]:
+def floor_share(table: pd.DataFrame, path_losses: pd.DataFrame, run: str, step: int) -> pd.Series:
+    """Share of a run's replicas inside that are on the valley floor at a step, by pair (`final_changes`)."""
+    changes = final_changes(table[table["step"] <= step], path_losses, run)
+    return changes["on_floor"].groupby(changes["pair"]).mean()
+
+
+def speed_ratio(
+    table: pd.DataFrame, path_losses: pd.DataFrame, over: str, under: str
+) -> tuple[pd.Series, int]:
     """Outward displacement of one run over that of another, by pair, and the step at which they are taken.
 
     Both from the starts that both have, at the last step they share before either has moved REACH of the path
-    in the mean; NaN in a pair in which either has not moved outward.
+    in the mean; NaN in a pair in which either has not moved outward, or has fewer than half of its replicas
+    left on the valley floor: elsewhere a displacement along the path is no drift.
     """
+    means = by_start(directed(table), ["outward"])
     both = means[means["run"].isin([over, under]) & (means["step"] > 0)]
     wide = both.pivot(index=["pair", "start", "step"], columns="run", values="outward").dropna()
     farthest = wide.groupby("step").mean().abs().max(axis=1)
     within = farthest[(farthest <= REACH).cummin()]
     step = int(within.index[-1] if len(within) else farthest.index[0])
     moved = wide.xs(step, level="step").groupby("pair").mean()
-    return (moved[over] / moved[under]).where((moved > 0).all(axis=1)), step
+    floor = pd.DataFrame({run: floor_share(table, path_losses, run, step) for run in (over, under)})
+    drifts = (moved > 0).all(axis=1) & (floor >= 0.5).all(axis=1)
+    return (moved[over] / moved[under]).where(drifts), step
 
 
 def courses(table: pd.DataFrame, path_losses: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import yaml
 
 from valleyscope import claims
 from valleyscope.claims import increments
-from valleyscope.claims.verdicts import NOT, PARTLY, REPRODUCED, UNTESTABLE, Cell, judge
+from valleyscope.claims.verdicts import NOT, PARTLY, REPRODUCED, UNTESTABLE, Cell, judge, tally, text
 from valleyscope.errors import InputError
 
 LIMITS = yaml.safe_load((Path(__file__).parents[2] / "configs/default.yaml").read_text())["claims"]
@@ -105,8 +105,11 @@ def architecture_tables(rise=2.0):
     return {"architectures": table, "architecture_losses": losses, "architecture_curvature": bent}
 
 
-def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
-    """Tables in which the criteria go as (k+1)^(γ−2), the subspace holds `slope` of the spread, and so on."""
+def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.9):
+    """Tables in which the criteria go as (k+1)^(γ−2), the subspace holds `slope` of the spread, and so on.
+
+    `late`: γ of the expected next sample over the later k; `value`: a² where the timed Δ is 1.
+    """
     rng = np.random.default_rng(0)
     cells = grid(
         regime=["trajectory", "minimisers"],
@@ -136,6 +139,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
     slopes.loc[slopes["criterion"] == "delta1", "slope"] = gamma / 2
     slopes.loc[slopes["regime"].isin(["random", "trained"]), "slope"] = 0.001 * rng.normal()
     points = grid(regime=["trajectory", "minimisers"], seed=SEEDS, k=SIZES).assign(stationarity=stationarity)
+    points["next_square"] = (points["k"] + 1.0) ** np.where(points["k"] < 32, 0.0, late)
     validity = grid(
         weights=["trained", "minimisers"],
         seed=SEEDS,
@@ -164,12 +168,14 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
         {"top": 0.3, "bottom": 0.1, "random": 0.01, "gradients": 0.2, "increment": 1.0}
     )
     subspaces["gradient_share"] *= 1 + 0.01 * subspaces["seed"]
+    subspaces["spread_ratio"] = subspaces["gradient_share"] / 2
     calls = [
         ("corrected", "I subspace", "", 4.0),
         ("corrected", "II coefficients", "", 0.5),
         ("corrected", "III evaluation", "direct", 2.0),
         ("corrected", "III evaluation", "gaussian_moment", 1e-5),
         ("published", "III evaluation", "direct_unbatched", 5.0),
+        ("published", "III evaluation", "gaussian_moment", 2e-5),
     ]
     timing = pd.DataFrame(
         [(*c[:3], c[3] * (1 + 0.01 * i), i, 8) for c in calls for i in range(3)],
@@ -184,7 +190,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5):
             "direct_se": [0.001, 0.1],
             "difference": [1e-6, 0.5],
             "gaussian_moment": 1.0,
-            "value": 0.9,
+            "value": value,
         }
     )
     criteria = cells.assign(estimate=1.0)
@@ -249,9 +255,44 @@ def test_disagreement_is_measured_without_the_shared_value():
 def test_cost_end_to_end_flips_with_sigma():
     table = verdicts()
     assert table["verdict"]["A7"] == REPRODUCED
-    # At the small σ few draws suffice; at the large one the closed form's bias exceeds the accuracy.
-    assert table["verdict"]["A7x"] == NOT
-    assert "bias 0.5" in table["control"]["A7x"]
+    # At the small σ one draw suffices for Δ, not for Δ − a²; at the large one the closed form is biased.
+    assert table["verdict"]["A7x"] == PARTLY
+    assert table["scale"]["A7x"].startswith("3 values a cell; of 4 cells 1 hold, 3 fail")
+    assert "σ = 0.0001, Δ: bias 1e-06, S 1, ratio 0.896" in table["control"]["A7x"]
+    assert "σ = 0.0001, Δ − a²: bias 1e-05, S 64, ratio 1.33" in table["control"]["A7x"]
+    assert "bias 0.5, S 6.4e+03, ratio 0 [0, 0]" in table["control"]["A7x"]
+    nothing_shared = verdicts(value=0.0)
+    assert nothing_shared["verdict"]["A7x"] == NOT
+
+
+def test_the_closed_form_is_timed_against_its_own_procedure():
+    made = tables()
+    chosen = (made["timing"]["procedure"] == "published") & (made["timing"]["estimator"] == "gaussian_moment")
+    made["timing"].loc[chosen, "seconds"] = 1.0
+    row = next(claim for claim in increments.CLAIMS if claim.id == "A7").row(made, LIMITS)
+    assert row["verdict"] == PARTLY
+    assert "worst: unbatched, as published" in row["scale"]
+    assert row["value"] == pytest.approx(5.0, rel=0.02)
+
+
+def test_the_rate_over_the_later_sizes_is_told_beside_the_whole():
+    assert "from k = 32 on: γ = 0.4 [0.4, 0.4]" in verdicts(late=0.4)["control"]["A1e"]
+
+
+def test_repeats_that_have_no_value_are_told():
+    assert text([1.0, 1.0, np.nan]) == "1 [1, 1] (2 of 3 repeats)"
+    assert text([1.0, 1.0, -1.0], log=True) == "1 [1, 1] (2 of 3 repeats)"
+    assert text([1.0, np.nan]) == "not measured"
+
+
+def test_cells_are_counted_by_verdict():
+    good, bad = Cell("", np.array([0.1, 0.1]), 1.0, "below"), Cell("", np.array([2.0, 2.0]), 1.0, "below")
+    across, wide = (
+        Cell("", np.array([0.5, 1.5]), 1.0, "below"),
+        Cell("", np.array([-99.0, 99.0]), 1.0, "below"),
+    )
+    assert tally([good, bad, bad, across, wide], 20) == "1 hold, 2 fail, 1 undecided, 1 not testable"
+    assert tally([bad], 20) == "1 fail"
 
 
 def test_a_search_that_did_not_reach_a_minimiser_tests_nothing():
@@ -304,7 +345,7 @@ def spoilt(name, column, value):
 def test_a_claim_across_architectures_that_holds_in_each():
     row = a11()
     assert row["verdict"] == REPRODUCED
-    assert "holds in 15 of 15 cells" in row["scale"]
+    assert "of 15 cells 15 hold" in row["scale"]
     assert row["tables"] == "architecture_curvature architecture_losses architectures"
     assert row["figure"] == "architectures"
     assert "held-out loss 2.1 to 2.4 at its last k" in row["scale"]
@@ -319,8 +360,8 @@ def test_a_claim_across_architectures_that_holds_nowhere():
 
     row = a11(fail)
     assert row["verdict"] == NOT
-    assert "holds in 0 of 15 cells" in row["scale"]
-    assert "A3x 0, fails in 3, undecided in 0" in row["control"]
+    assert "of 15 cells 15 fail" in row["scale"]
+    assert "A3x: 3 fail" in row["control"]
 
 
 @pytest.mark.parametrize("column", HOLDS)
@@ -333,18 +374,18 @@ def test_one_architecture_in_which_one_quantity_fails_is_named(column):
     }
     row = a11(spoilt("GRU", column, FAILS[column]))
     assert row["verdict"] == PARTLY
-    assert "holds in 14 of 15 cells" in row["scale"]
+    assert "of 15 cells 14 hold" in row["scale"]
     assert f"worst: GRU, {increments.QUANTITIES[column][0]}" in row["scale"]
     assert row["value"] == pytest.approx(FAILS[column])
     assert row["threshold"] == LIMITS[limits.get(column, "spread_ratio")]
-    assert f"{increments.QUANTITIES[column][0]} 2, fails in 1, undecided in 0" in row["control"]
+    assert f"{increments.QUANTITIES[column][0]}: 2 hold, 1 fail" in row["control"]
 
 
 def test_architectures_that_were_not_measured_are_not_in_favour():
     for column in HOLDS:
         row = a11(spoilt("MLP", column, np.nan))
         assert row["verdict"] == PARTLY
-        assert f"{increments.QUANTITIES[column][0]} 2, fails in 0, undecided in 1" in row["control"]
+        assert f"{increments.QUANTITIES[column][0]}: 2 hold, 1 not testable" in row["control"]
 
     def nothing(made):
         made["architectures"][list(HOLDS)] = np.nan
@@ -357,13 +398,13 @@ def test_architectures_that_were_not_measured_are_not_in_favour():
 def test_the_radius_zero_where_no_sigma_is_valid_fails():
     row = a11(spoilt("MLP", "sigma_star", 0.0))
     assert row["verdict"] == PARTLY
-    assert "σ* 2, fails in 1, undecided in 0" in row["control"]
+    assert "σ*: 2 hold, 1 fail" in row["control"]
     assert "none in 5 of 15 runs" in row["scale"]
 
 
 def test_the_controls_across_architectures_are_read_off_their_tables():
     control = a11()["control"]
-    assert control.startswith("of 3 architectures hold: A1, Δ₂ of the expected next sample 3, fails in 0")
+    assert control.startswith("of 3 architectures A1, Δ₂ of the expected next sample: 3 hold; ")
     assert "|γ| is at most 0.003" in control
     assert "off 1 by 0.1 to 0.4; captured share 0.05 to 0.2" in control
     assert "MLP 2 [2, 2] at a highest loss of 1.1 [1.1, 1.1]; GRU 1 [1, 1]" in control

@@ -25,7 +25,9 @@ BEFORE = (1.0, 0.8, 1.2, "partly")
         ((1.1, 0.9, 1.3, "partly"), True, "moved by 0.35 of the intervals"),
         ((1.5, 1.3, 1.7, "partly"), False, "moved by 1.8 of the intervals"),
         ((0.5, 0.3, 0.7, "partly"), False, "moved by 1.8 of the intervals"),
-        ((1.0, 0.8, 1.2, "reproduced"), False, "partly before, now reproduced"),
+        ((1.1, 0.9, 1.3, "reproduced"), True, "partly before; moved by 0.35 of the intervals"),
+        ((1.5, 1.3, 1.7, "reproduced"), False, "partly before; moved by 1.8 of the intervals"),
+        ((1.1, 0.9, 1.3, "not testable here"), True, "partly before; moved by 0.35 of the intervals"),
         ((NAN, NAN, NAN, "partly"), False, "an interval on one side only"),
     ],
 )
@@ -33,6 +35,13 @@ def test_a_claim_agrees_within_both_intervals(now, agrees, why):
     row = compare_claims(claims(A1=now), claims(A1=BEFORE)).iloc[0]
     assert bool(row["agrees"]) is agrees
     assert row["why"] == why
+
+
+def test_opposite_verdicts_never_agree():
+    for now, before in (("reproduced", "not reproduced"), ("not reproduced", "reproduced")):
+        row = compare_claims(claims(A1=(*BEFORE[:3], now)), claims(A1=(*BEFORE[:3], before))).iloc[0]
+        assert not row["agrees"]
+        assert row["why"] == f"{before} before; the opposite"
 
 
 def test_a_claim_without_interval_on_both_sides_agrees():

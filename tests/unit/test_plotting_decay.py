@@ -148,7 +148,7 @@ def tables_of(module, **options):
 FINDINGS = {
     decay: [
         "decays more slowly than k⁻²: γ = 0.25 [0.23, 0.27]",
-        "minimisers, D = 4: 0.00 [-0.02, 0.02] and 0.00 [-0.02, 0.02]",
+        "minimisers, D = 4 (k = 8 to 16): 0.00 [-0.02, 0.02] and 0.00 [-0.02, 0.02]",
         "random: 0.00 [-0.02, 0.02]",
         "No line lies above its σ*",
     ],

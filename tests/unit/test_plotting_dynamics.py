@@ -18,6 +18,7 @@ from valleyscope.plotting import (
     repeats,
     unprojected,
 )
+from valleyscope.relaxation import floor_share
 
 PAIRS = ["0-1", "2-3", "4-5"]
 STARTS = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
@@ -69,6 +70,12 @@ def sgd_tables(runs=tuple(SPEED), speed=SPEED, scatter=0.02, noise=0.0):
     looked_at = (losses["variant"] == "adamw") & (losses["kind"] == "autoneb")
     losses["train_loss"] = np.where(looked_at, 0.02 + 0.02 * (losses["position"] - 0.5).abs(), 3.0)
     return pd.concat(tables, ignore_index=True), losses
+
+
+def speed_tables(*args, **options):
+    """The same with every replica on the valley floor."""
+    table, losses = sgd_tables(*args, **options)
+    return table.assign(loss=0.02), losses
 
 
 RATES = [0.005, 0.01, 0.02, 0.04]
@@ -186,7 +193,8 @@ CASES = {
         [
             "moves outward, to the nearer end of the path: by t_eff = 30 its mean outward displacement from "
             "starts in [0.2, 0.8] is 0.15 [0.143, 0.157] of the path",
-            "t_eff = 3, the last step that all runs share, it is 0.015 [0.0143, 0.0157], that of full-batch "
+            "t_eff = 3, the last step that all runs share, it is, from the starts that all share (0.2, 0.3, "
+            "0.4, 0.6, 0.7, 0.8), 0.015 [0.0143, 0.0157], that of full-batch "
             "descent (control) 0.0015 [0.00143, 0.00157]",
             "(null) 0 [0, 0], SGD minus descent 0.0135",
             "outward from the starts 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95 and inward from none",
@@ -198,15 +206,16 @@ CASES = {
         ],
     ),
     optimisers: (
-        lambda: sgd_tables()[:1],
+        lambda: speed_tables(),
         [
             "momentum is faster than its fair partner, plain SGD at rate η/(1−β) (ratio 2 [2, 2])",
-            "Adam is faster than plain SGD with Adam's RMS step at the start (ratio 3 [3, 3])",
+            "Adam is faster than plain SGD with Adam's RMS step over the run (ratio 3 [3, 3])",
             "momentum is faster than plain SGD at the same rate (ratio 5 [5, 5])",
             "Nesterov is not shown to differ from momentum (ratio 1 [1, 1])",
             "momentum with weight decay is faster than momentum without it (ratio 1.2 [1.2, 1.2])",
             "step is 1.5 [1.5, 1.5] times Adam's in the first period and 1.5 [1.5, 1.5] times over the run",
             "(all runs: 0.2, 0.8; not 0.5)",
+            "is no drift: plain SGD 0 of 24, momentum 0 of 36, plain SGD at η/(1−β) 0 of 24",
             "(step 330 or 825 or 900)",
         ],
     ),
@@ -242,9 +251,9 @@ CASES = {
     branching: (
         children_tables,
         [
-            "between children vanishes before that of Tr H at 9 of 11 tolerances and after it at none",
-            "0.1 the loss barrier stays below from step 75 [75, 75] on, that of Tr H from 300 [300, 300] on",
-            "0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, Tr H first at none, undecided at 0.9, "
+            "between children vanishes before that of Tr H at 10 of 11 tolerances and after it at none",
+            "barrier stays below from step 63.9 [63.9, 63.9] on, that of Tr H from 247 [247, 247] on",
+            "0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, Tr H first at none, undecided at none, "
             "not comparable at 0.02",
             "[0.00333, 0.00333] of the largest loss barrier and 0.0333 [0.0333, 0.0333] of the largest Tr H",
             "3 of 15 Tr H barriers are within 2 standard errors of 0",
@@ -341,41 +350,57 @@ def test_uphill_is_read_off_the_path_of_the_pair_and_only_from_inside():
 
 
 def test_a_run_that_does_not_move_outward_has_no_ratio():
-    (table,) = sgd_tables(["momentum", "slow", "sgd"])[:1]
+    table, losses = speed_tables(["momentum", "slow", "sgd"])
     still = (table["run"] == "slow") & (table["pair"] == "2-3")
     table.loc[still, "position"] = table.loc[still, "start"]
-    _, caption = laid_out(optimisers, [table])
-    assert "is not determined (by step 900 one of them did not move outward in 1 of 3 pairs)" in caption
+    _, caption = laid_out(optimisers, [table, losses])
+    assert (
+        "is not determined (by step 900 one of them did not move outward, or most of its replicas had left "
+        "the valley floor, in 1 of 3 pairs)" in caption
+    )
     assert "momentum is faster than plain SGD at the same rate" in caption
     assert "Adam" not in caption
 
 
 def test_pairs_that_disagree_show_no_difference_of_speed():
-    (table,) = sgd_tables(["momentum", "slow"], SPEED | {"slow": 1e-4})[:1]
+    table, losses = speed_tables(["momentum", "slow"], SPEED | {"slow": 1e-4})
     factor = table["pair"].map(dict(zip(PAIRS, [0.5, 1.0, 2.0], strict=True))) * (table["run"] == "slow")
     moved = (table["position"] - table["start"]) * factor.where(factor > 0, 1)
-    _, caption = drawn(optimisers, [table.assign(position=table["start"] + moved)])
+    _, caption = drawn(optimisers, [table.assign(position=table["start"] + moved), losses])
     assert "momentum is not shown to differ from its fair partner, plain SGD at rate η/(1−β)" in caption
 
 
 def test_speeds_are_taken_before_the_end_of_the_path_stops_a_run():
     """Ten times as fast, and at the end of the path after a third of the steps: the ratio is still ten."""
-    (table,) = sgd_tables(["adam", "matched"], SPEED | {"adam": 1e-3, "matched": 1e-4}, scatter=0)[:1]
-    means = projected_sgd.by_start(table.assign(outward=projected_sgd.outward(table)), ["outward"])
-    ratio, step = optimisers.speed_ratio(means, "adam", "matched")
+    table, losses = speed_tables(["adam", "matched"], SPEED | {"adam": 1e-3, "matched": 1e-4}, scatter=0)
+    ratio, step = optimisers.speed_ratio(table, losses, "adam", "matched")
     assert ratio.to_numpy() == pytest.approx(10)
     assert step == 90
 
 
 def test_only_starts_that_both_runs_have_are_compared():
     """Speeds grow towards the ends: from other starts a run would look faster."""
-    (table,) = sgd_tables(["momentum", "slow"], SPEED | {"slow": 1e-4})[:1]
+    table, losses = speed_tables(["momentum", "slow"], SPEED | {"slow": 1e-4})
     depth = 0.5 - (table["start"] - 0.5).abs()
     moved = (table["position"] - table["start"]) * (1 - depth)
-    _, caption = drawn(optimisers, [table.assign(position=table["start"] + moved)])
+    _, caption = drawn(optimisers, [table.assign(position=table["start"] + moved), losses])
     assert "(ratio 1 [1, 1])" in caption
     with pytest.raises(InputError, match="share no start"):
-        optimisers.draw(table[(table["run"] == "slow") | ~table["start"].isin(FEW)])
+        optimisers.draw(table[(table["run"] == "slow") | ~table["start"].isin(FEW)], losses)
+
+
+def test_a_run_that_left_the_valley_floor_has_no_speed():
+    table, losses = speed_tables(["momentum", "slow", "sgd"])
+    gone = (table["run"] == "slow") & (table["pair"] == "2-3")
+    table.loc[gone & (table["replica"] == 0), "loss"] = 5.0
+    ratio, step = optimisers.speed_ratio(table, losses, "momentum", "slow")
+    assert ratio.notna().all()  # one of three replicas
+    table.loc[gone, "loss"] = 5.0
+    ratio, _ = optimisers.speed_ratio(table, losses, "momentum", "slow")
+    assert ratio.isna().to_dict() == {"0-1": False, "2-3": True, "4-5": False}
+    assert floor_share(table, losses, "slow", step).to_dict() == {"0-1": 1, "2-3": 0, "4-5": 1}
+    _, caption = laid_out(optimisers, [table, losses])
+    assert "left the valley floor, in 1 of 3 pairs)" in caption
 
 
 # ---------------------------------------------------------------- never projected
@@ -504,9 +529,10 @@ def test_a_barrier_has_vanished_when_it_stays_below():
     barriers["loss_relative"] = [0.05, 1.0, 0.05, 0.4]  # below at 50, above again at 100
     barriers["curvature_relative"] = [0.5, 1.0, 0.8, 0.6]
     times = vanishing_times(barriers, [0.1, 0.5, 0.7]).set_index("tolerance")
-    assert times["loss_time"].to_list() == [200, 50, 50]
+    expected = [100 + 100 * 0.3 / 0.35, 50 * 0.5 / 0.95, 50 * 0.3 / 0.95]  # straight between branches
+    assert times["loss_time"].to_list() == pytest.approx(expected)
     assert times["curvature_time"].isna().to_list() == [True, True, False]  # 0.5 is not below 0.5
-    assert times.loc[0.7, "curvature_time"] == 100
+    assert times.loc[0.7, "curvature_time"] == pytest.approx(75)
 
 
 def test_a_line_that_falls_all_the_way_does_not_rise():

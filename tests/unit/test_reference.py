@@ -118,12 +118,18 @@ def test_a_claim_without_an_interval_says_so_and_sides_are_told():
 
 
 def test_verdicts_are_listed_by_paper():
-    rows = [("A1", "partly"), ("A2", "reproduced"), ("A3", "partly"), ("B1", "reproduced"), ("C1", "partly")]
+    rows = [
+        ("A1", "partly", 1),
+        ("A2", "reproduced", 2),
+        ("A3", "partly", 2),
+        ("B1", "not reproduced", 0),
+        ("C1", "partly", 0),
+    ]
     block = verdicts_block(
-        claims_of(*({"id": i, "verdict": v, "statement": "", **MEASURED} for i, v in rows))
+        claims_of(*({"id": i, "verdict": v, "held": h, "statement": "", **MEASURED} for i, v, h in rows))
     )
     assert block.splitlines() == [
         "- Paper A: partly A1, A3; reproduced A2.",
-        "- Paper B: reproduced B1.",
-        "- Both: partly C1.",
+        "- Paper B: not reproduced B1.",
+        "- Both: partly, reproduced in no cell: C1.",
     ]

@@ -81,15 +81,24 @@ def judge(cells: list[Cell], widest: float) -> tuple[str, Cell]:
 
 
 def text(values, digits: int = 3, log: bool = False) -> str:
-    """ "mean [low, high]" of the finite values (log: those above 0, geometric)."""
-    values = np.asarray(values, np.float64)
-    values = values[np.isfinite(values)]
+    """ "mean [low, high]" of the finite values (log: those above 0, geometric), and how many if not all."""
+    every = np.asarray(values, np.float64)
+    values = every[np.isfinite(every)]
     if log:
         values = values[values > 0]
     if len(values) < 2:
         return "not measured"
     mean, low, high = log_interval(values) if log else student_interval(values)
-    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"
+    some = f" ({len(values)} of {len(every)} repeats)" if len(values) < len(every) else ""
+    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]{some}"
+
+
+def tally(cells: list[Cell], widest: float) -> str:
+    """How many of the cells hold, fail, are undecided and test nothing, in words; counts of 0 left out."""
+    verdicts = [cell.verdict(widest) for cell in cells]
+    words = {REPRODUCED: "hold", NOT: "fail", PARTLY: "undecided", UNTESTABLE: "not testable"}
+    counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in words.items() if verdict in verdicts]
+    return ", ".join(counts)
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ class Claim:
         value, low, high = worst.interval
         scale = [
             f"{len(worst.values)} values a cell",
-            f"holds in {held} of {len(cells)} cells",
+            f"of {len(cells)} cells {tally(cells, limits['widest'])}",
             f"worst: {worst.label}",
             note,
             reason or "",
@@ -134,6 +143,8 @@ class Claim:
             "threshold": worst.threshold,
             "side": worst.side,
             "verdict": UNTESTABLE if reason else verdict,
+            "cells": len(cells),
+            "held": held,
             "control": control,
             "scale": "; ".join(filter(None, scale)),
             "figure": self.figure,

@@ -136,8 +136,8 @@ def _caption(
         f"{last:g}, children keep {quoted(final['loss_relative'], log_spread)} of the largest loss barrier and "
         f"{quoted(final['curvature_relative'], log_spread)} of the largest Tr H barrier; {len(within)} of {len(barriers)} Tr H barriers are "
         f"within {CLEAR:g} standard errors of 0. {_over_ends(barriers)} {_basin(ratios)} Barrier: highest value on the straight line ({curved} positions "
-        f"for the loss) minus the mean of its ends, over the parent's largest at any branch; times are branch steps, so "
-        f"no finer than their grid. {clause}Geometric mean (times: mean) and 95 % t-interval over {parents} independent parents."
+        f"for the loss) minus the mean of its ends, over the parent's largest at any branch; times: barriers are "
+        f"interpolated linearly between branches. {clause}Geometric mean (times: mean) and 95 % t-interval over {parents} independent parents."
     )
 
 

@@ -182,6 +182,12 @@ def _both(slopes: pd.DataFrame, regime: str, probe: str | None, sigma: float) ->
     return f"{one} and {mean}"
 
 
+def _range(criteria: pd.DataFrame, regime: str, probe: str) -> str:
+    """The k over which a slope is fitted."""
+    sizes = criteria.loc[(criteria["regime"] == regime) & (criteria["probe"] == probe), "k"]
+    return f"{sizes.min()} to {sizes.max()}"
+
+
 def _rate(values: pd.Series) -> str:
     """In words, on which side of the claimed rate the whole interval lies."""
     values = values.dropna()
@@ -204,7 +210,11 @@ def _caption(
     largest = list(probe_colours(criteria))[-1]
     at = controls["sigma"].iloc[0]
     probes = (FULL, largest)
-    gammas = [f"{name}, {p}: {_both(slopes, name, p, sigma)}" for name in regimes for p in probes]
+    gammas = [
+        f"{name}, {p} (k = {_range(criteria, name, p)}): {_both(slopes, name, p, sigma)}"
+        for name in regimes
+        for p in probes
+    ]
     fixed = [f"{name}: {_both(slopes, name, FULL, at)}" for name in CONTROLS]
     first = [f"{name}: {_both(slopes, name, None, 0)}" for name in regimes]
     main = _gamma(slopes, regimes[0], "expected", FULL, sigma)

@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 from valleyscope.plotting.paths import CUT, plain_ticks
 from valleyscope.plotting.repeats import GEOMETRIC, band, cut, listed, points, quoted, thinned, worded
 from valleyscope.plotting.style import COLOURS, log_spread, new_figure
-from valleyscope.relaxation import REACH, by_start, inside, outward, shared_starts, speed_ratio
+from valleyscope.relaxation import (
+    OFF_FLOOR,
+    REACH,
+    by_start,
+    final_changes,
+    inside,
+    outward,
+    shared_starts,
+    speed_ratio,
+)
 
 STYLES = {
     "sgd": {"color": "k"},
@@ -28,6 +37,11 @@ NAMES = {
     "adam": "Adam",
     "matched": "plain, Adam's step",
 }
+NAMES_IN_TEXT = NAMES | {
+    "slow": "plain SGD at η/(1−β)",
+    "decay": "momentum with decay",
+    "matched": "Adam's partner",
+}
 RATIOS = [
     ("momentum", "slow"),
     ("adam", "matched"),
@@ -37,17 +51,20 @@ RATIOS = [
 ]
 
 
-def draw(table: pd.DataFrame) -> tuple[Figure, str]:
+def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
     """Outward displacement against steps; ratios of speed; RMS step, in the first period and over the run."""
     table = inside(table[table["run"].isin(STYLES)]).assign(outward=outward)
     means = by_start(table, ["outward", "step_size"]).dropna(subset="outward")
-    shared = shared_starts(means)
+    shared, runs = shared_starts(means), [run for run in STYLES if run in set(means["run"])]
     pairs = (
         means[means["start"].isin(shared)]
         .groupby(["run", "pair", "step"], as_index=False)[["outward", "step_size"]]
         .mean()
     )
-    ratios = {names: speed_ratio(means, *names) for names in RATIOS if set(names) <= set(means["run"])}
+    ratios = {
+        names: speed_ratio(table, path_losses, *names) for names in RATIOS if set(names) <= set(means["run"])
+    }
+    left = {run: (~final_changes(table, path_losses, run)["on_floor"]).agg(["sum", "size"]) for run in runs}
     figure, (course, speeds, steps) = new_figure(3.3, columns=3, width_ratios=[1.1, 1, 1])
     for run, style in STYLES.items():
         rows = thinned(pairs[pairs["run"] == run], "step")
@@ -62,7 +79,7 @@ def draw(table: pd.DataFrame) -> tuple[Figure, str]:
     plain_ticks(speeds.yaxis)
     sizes = step_sizes(pairs)
     _draw_steps(steps, sizes)
-    return figure, _caption(means, shared, ratios, sizes, clause)
+    return figure, _caption(means, shared, ratios, sizes, _off_floor(left) + clause)
 
 
 def step_sizes(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +119,7 @@ def _draw_steps(axes: plt.Axes, sizes: pd.DataFrame) -> None:
 def _caption(means: pd.DataFrame, shared: list[float], ratios: dict, sizes: pd.DataFrame, clause: str) -> str:
     partners = {
         ("momentum", "slow"): "its fair partner, plain SGD at rate η/(1−β)",
-        ("adam", "matched"): "plain SGD with Adam's RMS step at the start",
+        ("adam", "matched"): "plain SGD with Adam's RMS step over the run",
         ("momentum", "sgd"): "plain SGD at the same rate",
         ("nesterov", "momentum"): "momentum",
         ("decay", "momentum"): "momentum without it",
@@ -130,9 +147,18 @@ def _caption(means: pd.DataFrame, shared: list[float], ratios: dict, sizes: pd.D
     )
 
 
+def _off_floor(left: dict[str, pd.Series]) -> str:
+    """How many replicas of each run end off the valley floor."""
+    told = [f"{NAMES_IN_TEXT[run]} {counts['sum']} of {counts['size']}" for run, counts in left.items()]
+    return (
+        f"Replicas with minibatch losses above {OFF_FLOOR:g} times the path's at the end, whose displacement is no drift: "
+        f"{', '.join(told)}. "
+    )
+
+
 def _sentence(ratio: pd.Series, step: int, partner: str) -> str:
     if ratio.isna().any():
         missing = f"{ratio.isna().sum()} of {len(ratio)} pairs"
-        return f"against {partner} is not determined (by step {step} one of them did not move outward in {missing})"
+        return f"against {partner} is not determined (by step {step} one of them did not move outward, or most of its replicas had left the valley floor, in {missing})"
     found = worded(np.log(ratio), "is faster than", "is slower than", "is not shown to differ from")
     return f"{found} {partner} (ratio {quoted(ratio, log_spread)})"

@@ -102,7 +102,7 @@ def _caption(final: pd.DataFrame, excess: pd.DataFrame, changes: dict, replicas:
     climbed = (sgd["outward"] > 0) & (sgd["loss_change"] > 0)
     return (
         f"Projected SGD with momentum {found}: by {_time(sgd)} its mean outward displacement from starts in [0.2, 0.8] is "
-        f"{quoted(moved)} of the path. By {_time(final)}, the last step that all runs share, it is "
+        f"{quoted(moved)} of the path. By {_time(final)}, the last step that all runs share, it is, from the starts that all share ({listed(sorted(judged['start'].unique()))}), "
         f"{quoted(early['momentum'])}, that of full-batch descent (control) {quoted(early['descent'])}, that of noise without "
         f"a force (null) {quoted(early['noise'])}, SGD minus descent {quoted(beyond)}; beyond descent SGD goes outward from the "
         f"starts {_starts(excess, 1)} and inward from {_starts(excess, -1)} (named where the interval excludes 0). Of {len(sgd)} "

@@ -16,6 +16,7 @@ from valleyscope.plotting.landscape import (
     quoted,
     shades,
 )
+from valleyscope.plotting.repeats import listed
 from valleyscope.plotting.style import COLOURS, interval, new_figure, spread
 
 DASHES = {"same": "-", "moved": "--"}  # weights of the other Hessian
@@ -66,8 +67,7 @@ def _draw_density(panel: plt.Axes, spectrum: pd.DataFrame, colours: dict, one: f
 
     Three k (smallest, middle, largest): more lines would hide each other.
     """
-    ks = sorted(spectrum["k"].unique())
-    shown = spectrum[spectrum["k"].isin([ks[0], ks[len(ks) // 2], ks[-1]])]
+    shown = spectrum[spectrum["k"].isin(_of_densities(spectrum))]
     sns.lineplot(
         shown, x="relative", y="density", hue="k", palette=colours, errorbar=interval, lw=0.8,
         legend=False, ax=panel,
@@ -77,6 +77,11 @@ def _draw_density(panel: plt.Axes, spectrum: pd.DataFrame, colours: dict, one: f
     panel.set(yscale="log", xlabel=r"$\lambda\,/\,\lambda_{\max}$", ylabel=r"density (per unit of $x$)")
     panel.set_ylim(bottom=one / 10)
     panel.set_title("Spectral density, trajectory")
+
+
+def _of_densities(spectrum: pd.DataFrame) -> list[int]:
+    ks = sorted(spectrum["k"].unique())
+    return sorted({ks[0], ks[len(ks) // 2], ks[-1]})
 
 
 def _draw_overlap(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
@@ -126,7 +131,8 @@ def _caption(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFr
         f"a mean squared cosine (chance {top['chance'].iloc[0]:.2g}), {'; '.join(overlaps)}. Same weights: both "
         "Hessians at w_k; moved: the other one at the weights of its own k. Every residual is at most "
         f"{(eigenvalues['residual'] / largest).max():.1e} of the largest eigenvalue at that regime, seed and k. "
-        "Geometric means of eigenvalues, means of densities (blurred; x = λ/λ_max; at the smallest, middle and largest k; 1/N: one eigenvalue a unit) and overlaps, "
+        f"Geometric means of eigenvalues, means of densities (blurred; x = λ/λ_max; at k = {listed(_of_densities(spectrum))}; "
+        "1/N: one eigenvalue a unit) and overlaps, "
         f"{intervals_over(eigenvalues)}"
     )
 
