@@ -35,9 +35,8 @@ def _compared(row) -> dict:
     if pd.isna(row.verdict) or pd.isna(row.verdict_reference):
         return result | {"why": "missing " + ("here" if pd.isna(row.verdict) else "in the reference")}
     if row.id in TIMED:
-        ratio = row.value / row.value_reference
-        agrees = 1 / FACTOR <= ratio <= FACTOR
-        return result | {"agrees": agrees, "why": f"timed, {ratio:.2g} times the reference"}
+        agrees = row.value_reference / FACTOR <= row.value <= FACTOR * row.value_reference
+        return result | {"agrees": agrees, "why": f"timed, {row.value:.3g} against {row.value_reference:.3g}"}
     before = "" if row.verdict == row.verdict_reference else f"{row.verdict_reference} before; "
     if {row.verdict, row.verdict_reference} == {REPRODUCED, NOT}:
         return result | {"why": f"{before}the opposite"}

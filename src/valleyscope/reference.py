@@ -133,6 +133,11 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
         "rounding": rounding_block(
             read_table(benchmarks / "rounding.csv", ["run", "condition", "stage", "differing", "largest"])
         ),
+        "processors": processors_block(
+            read_table(
+                benchmarks / "processors.csv", ["id", "verdict", "verdict_reference", "shift", "agrees"]
+            )
+        ),
         "products": products_block(products),
         "solvers": solvers_block(solvers),
     }
@@ -197,6 +202,18 @@ def rounding_block(table: pd.DataFrame) -> str:
         cells = ["none" if row[name] == 0 else f"{row[name]:.1e}" for name in conditions]
         lines.append(_line([run, f"`{stage}`", *cells]))
     return "\n".join(lines)
+
+
+def processors_block(table: pd.DataFrame) -> str:
+    """What a run on another kind of processor said otherwise than the reference."""
+    other = table[table["verdict"] != table["verdict_reference"]]
+    flips = [f"{row.id} ({row.verdict}; reference: {row.verdict_reference})" for row in other.itertuples()]
+    largest = table.loc[table["shift"].idxmax()]
+    return (
+        f"{table['agrees'].sum()} of {len(table)} claims agree with the reference within the tolerances of "
+        f"`make check`. Other verdicts: {', '.join(flips) or 'none'}. The value that moved most is that of "
+        f"{largest['id']}: by {largest['shift']:.2g} of the intervals."
+    )
 
 
 def claims_block(claims: pd.DataFrame) -> str:

@@ -62,6 +62,9 @@ def test_timed_claims_may_differ_by_a_factor_and_in_verdict():
     fast = claims(A7=(7000.0, 6900.0, 7100.0, "partly"))
     assert compare_claims(claims(A7=(12000.0, 11e3, 13e3, "reproduced")), fast)["agrees"].all()
     assert not compare_claims(claims(A7=(700.0, 600.0, 800.0, "not reproduced")), fast)["agrees"].any()
+    never = claims(A7x=(0.0, 0.0, 0.0, "not reproduced"))
+    assert compare_claims(never, never)["agrees"].all()
+    assert not compare_claims(claims(A7x=(0.9, 0.9, 0.9, "partly")), never)["agrees"].any()
 
 
 def test_a_missing_claim_is_named_on_either_side():

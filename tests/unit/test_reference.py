@@ -12,6 +12,7 @@ from valleyscope.reference import (
     costs_block,
     fill_blocks,
     ledger_block,
+    processors_block,
     reliability_block,
     rounding_block,
     text_blocks,
@@ -115,6 +116,18 @@ def test_a_claim_without_an_interval_says_so_and_sides_are_told():
     block = claims_block(claims_of(*rows))
     assert "| no interval | ± 0.1 |" in block
     assert "| no interval | > 0.1 |" in block
+
+
+def test_another_processors_verdicts_are_told_where_they_differ():
+    table = pd.DataFrame(
+        [("A1", "partly", "partly", 0.3, True), ("B1", "partly", "reproduced", 0.7, True)],
+        columns=["id", "verdict", "verdict_reference", "shift", "agrees"],
+    )
+    block = processors_block(table)
+    assert block.startswith("2 of 2 claims agree")
+    assert "Other verdicts: B1 (partly; reference: reproduced)." in block
+    assert block.endswith("that of B1: by 0.7 of the intervals.")
+    assert "Other verdicts: none." in processors_block(table[:1])
 
 
 def test_verdicts_are_listed_by_paper():
