@@ -80,7 +80,7 @@ def _scale(axes: plt.Axes, sizes: np.ndarray) -> bool:
     first = 10.0 ** np.floor(np.log10(typical))
     last = 10.0 ** np.floor(np.log10(sizes.max()))
     axes.set_xscale("symlog", linthresh=first, linscale=0.6)
-    low, high = axes.get_xlim()
+    low, high = (1.5 * end for end in axes.get_xlim())  # a linear margin is narrow on a logarithmic axis
     edge = FARTHEST * sizes.max()
     axes.set_xlim(max(low, -edge), min(high, edge))
     ticks = [t for t in (-last, 0, last) if axes.get_xlim()[0] <= t <= axes.get_xlim()[1]]

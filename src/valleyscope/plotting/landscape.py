@@ -112,15 +112,18 @@ def without_star(stars: dict[str, pd.Series]) -> str:
 
 
 def mark_sigma_star(panel: plt.Axes, stars: dict[str, pd.Series]) -> None:
-    """A dotted line at each σ*, geometric mean over the seeds that have one, its name beside its foot."""
-    for name, star in stars.items():
-        if star.notna().any():
-            mean = geometric_mean(star.dropna())
-            panel.axvline(mean, color="0.3", ls=":", lw=1)
-            panel.text(
-                mean, 0.03, rf" $\sigma^*$ {name}", rotation=90, size=6, ha="right",
-                transform=panel.get_xaxis_transform(),
-            )  # fmt: skip
+    """A dotted line at each σ*, geometric mean over the seeds that have one, its name beside its foot.
+
+    The last of several has its name to the right: they may lie close together.
+    """
+    means = {name: geometric_mean(star.dropna()) for name, star in stars.items() if star.notna().any()}
+    for name, mean in means.items():
+        last = len(means) > 1 and mean == max(means.values())
+        panel.axvline(mean, color="0.3", ls=":", lw=1)
+        panel.text(
+            mean, 0.03, rf" $\sigma^*$ {name}", rotation=90, size=6, ha="left" if last else "right",
+            transform=panel.get_xaxis_transform(),
+        )  # fmt: skip
 
 
 # ---------------------------------------------------------------- panels

@@ -81,7 +81,9 @@ def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame) -> None:
         drawn = panel.plot(wide.index, wide, lw=0.7, marker="o", ms=1.5, alpha=0.7, color=colour)
         drawn[0].set_label(label)
     corrected = rows.loc[rows["procedure"] == "corrected", "eigenvalue"].abs()
-    panel.set_yscale("symlog", linthresh=corrected[corrected > 0].min())
+    panel.set_yscale("symlog", linthresh=corrected.max())
+    powers = range(3, int(np.log10(rows["eigenvalue"].abs().max())) + 1, 3)
+    panel.set_yticks([0, *(10.0**p for p in powers)], ["0", *(f"$10^{{{p}}}$" for p in powers)])
     panel.axhline(0, color="0.6", lw=0.7)
     panel.set(xlabel="rank, as found", ylabel="eigenvalue (nats)")
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27))
@@ -90,6 +92,8 @@ def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame) -> None:
 def _draw_against_k(panel: plt.Axes, wide: pd.DataFrame, column: str, log: bool) -> None:
     there = positive(wide, column) if log else wide.dropna(subset=column)
     means = GEOMETRIC if log else {"errorbar": interval}
+    if there.empty:
+        panel.text(0.5, 0.5, "resolved nowhere", transform=panel.transAxes, ha="center", color="0.4", size=7)
     for procedure, rows in there.groupby("procedure"):
         sns.lineplot(
             rows, x="k", y=column, color=PROCEDURES[procedure], marker="o", ax=panel, **means, **LINES,
