@@ -7,8 +7,8 @@ import snakemake.benchmark
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from _plan import outcome, plan
-from _workflow import (
+from dag.plan import outcome, plan
+from dag.options import (
     architecture,
     as_json,
     corpus_source,
@@ -23,7 +23,7 @@ from _workflow import (
     require_writable,
     task,
 )
-from valleyscope.configuration import check_config
+from dag.configuration import check_config
 from valleyscope.errors import InputError
 
 
@@ -1444,7 +1444,7 @@ rule write_latex:
 rule write_report:
     """One HTML page: headlines, claims, figures, methods, limits, cost, provenance."""
     input:
-        template="src/valleyscope/templates/report.html.j2",
+        template="src/valleyscope/report/templates/report.html.j2",
         claims=rules.judge_claims.output.claims,
         tables=expand(f"{OUT}/{{table}}.csv", table=[*TABLES, *OWN_RULE]),
         figures=expand(f"{FIG}/{{name}}.svg", name=FIGURES),

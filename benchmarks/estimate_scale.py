@@ -24,9 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from _workflow import drift_grid
+from dag.options import drift_grid
 from valleyscope.artifacts import provenance, read_table, write_table
-from valleyscope.model import ModelSettings, Transformer, sequence_losses
+from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 
 WEIGHTS = 4  # bytes
 

@@ -26,20 +26,20 @@ from pyhessian.utils import hessian_vector_product
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import top_eigenpairs
+from valleyscope.engine.gauss_newton import FisherOperator, GaussNewtonOperator
+from valleyscope.engine.memory import keep_freed_memory, peak_allocated
+from valleyscope.engine.noise import GradientCovariance
+from valleyscope.engine.operators import GRAPH_SHARE
+from valleyscope.engine.timing import seconds
 from valleyscope.errors import InputError
-from valleyscope.gauss_newton import FisherOperator, GaussNewtonOperator
 from valleyscope.hessian import HessianOperator
-from valleyscope.memory import keep_freed_memory, peak_allocated
-from valleyscope.model import ModelSettings, Transformer, sequence_losses
-from valleyscope.noise import GradientCovariance
-from valleyscope.operators import GRAPH_SHARE
-from valleyscope.timing import seconds
-from valleyscope.tokenizer import draw_sequences
+from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
+from valleyscope.models.tokenizer import draw_sequences
+from valleyscope.models.training import TrainingSettings, train
 from valleyscope.traces import traces
-from valleyscope.training import TrainingSettings, train
 
 CPU = torch.device("cpu")
 CONTEXT = 64  # tokens a sequence
@@ -190,7 +190,7 @@ def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
         ("PyHessian", "Hessian", "one vector"): planned.graph_bytes,
     }
     rows, order = [], np.random.default_rng(0)
-    with _stage.progress(rounds, "products", "round") as bar:
+    with stage.arguments.progress(rounds, "products", "round") as bar:
         for turn in range(rounds + 1):
             took = {}
             for index in order.permutation(len(calls)):
@@ -303,7 +303,7 @@ def measure_solvers(problem: Problem, rounds: int) -> pd.DataFrame:
         ("PyHessian", "power iteration, at most 50 steps a pair"): (lambda: pyhessian_power(problem), 1),
     }  # fmt: skip
     rows = []
-    with _stage.progress(sum(r for _, r in solvers.values()), "solvers", "call") as bar:
+    with stage.arguments.progress(sum(r for _, r in solvers.values()), "solvers", "call") as bar:
         for turn in range(rounds):
             for (library, method), (call, turns) in solvers.items():
                 if turn >= turns:
@@ -325,7 +325,7 @@ def measure_growth(tokens: Path, problem: Problem, rounds: int) -> pd.DataFrame:
     cases += [("sequences", WIDTH, sequences, COUNT) for sequences in (4, 16, 64, 256)]
     cases += [("pairs", WIDTH, SEQUENCES, count) for count in (1, 4, 16, 45, 64)]
     rows, problems = [], {WIDTH: problem}
-    with _stage.progress(len(cases), "growth", "case") as bar:
+    with stage.arguments.progress(len(cases), "growth", "case") as bar:
         for axis, width, sequences, count in cases:
             if width not in problems:
                 problems[width] = trained(tokens, width, 1024 if width > WIDTH else 4096)
@@ -373,7 +373,7 @@ def measure_warm_starts(problem: Problem) -> pd.DataFrame:
     """Products of cold and warm starts along neighbouring k, and how far the old vectors are off."""
     rows, previous = [], None
     sequence = [SEQUENCES, SEQUENCES, *range(SEQUENCES + 1, SEQUENCES + 6)]
-    with _stage.progress(len(sequence), "warm starts", "k") as bar:
+    with stage.arguments.progress(len(sequence), "warm starts", "k") as bar:
         for k in sequence:
             operator = problem.hessian(problem.data[:k])
             cold = top_eigenpairs(operator, COUNT, tol=TOLERANCE)
@@ -400,7 +400,7 @@ def measure_traces(problem: Problem, repeats: int, products: int = 48) -> pd.Dat
     operator = problem.hessian(problem.data[:16])
     known = top_eigenpairs(operator, COUNT, tol=TOLERANCE)
     rows = []
-    with _stage.progress(repeats, "traces", "repeat") as bar:
+    with stage.arguments.progress(repeats, "traces", "repeat") as bar:
         for repeat in range(repeats):
             torch.manual_seed(repeat)
             plain = traces(operator, products, seed=repeat)
@@ -435,15 +435,15 @@ def main(args):
     for name, measure in tables.items():
         if not args.only or name in args.only:
             empty = ["budget_bytes"] if name == "products" else []  # where none is set
-            meta = _stage.meta(args, args.tokens)
+            meta = stage.arguments.meta(args, args.tokens)
             write_table(measure(), args.out / f"{name}.csv", meta, may_be_empty=empty)
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.set_defaults(threads=torch.get_num_threads())
     parser.add_argument("--tokens", type=Path, required=True, help="tokens of the corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--only", nargs="+", help="tables to measure; default: all")
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
-    _stage.run(main, parser, keep_memory=False)
+    stage.arguments.run(main, parser, keep_memory=False)

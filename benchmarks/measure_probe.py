@@ -15,16 +15,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-import _stage
+import stage.arguments
 from valleyscope import probe
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.criteria import standard_normals
 from valleyscope.eigen import top_eigenpairs
-from valleyscope.estimation import candidate_models, full_space_draws
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import direct_increments
-from valleyscope.model import ModelSettings, Transformer, sequence_losses
-from valleyscope.tokenizer import draw_sequences
+from valleyscope.landscape.estimators import candidate_models, full_space_draws
+from valleyscope.landscape.increments import direct_increments
+from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
+from valleyscope.models.tokenizer import draw_sequences
 
 SMALL = ModelSettings(
     vocab_size=512, context=32, depth=2, width=32, heads=2, kv_heads=2
@@ -90,7 +90,7 @@ def measure_memory() -> pd.DataFrame:
 
 
 def main(args):
-    meta = _stage.meta(args, args.tokens)
+    meta = stage.arguments.meta(args, args.tokens)
     if args.only_memory:
         write_table(measure_memory(), args.out / "probe_memory.csv", meta)
         return
@@ -100,8 +100,8 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--tokens", type=Path, required=True, help="tokens of the study")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--only-memory", action="store_true", help="one probe of a large model, no more")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

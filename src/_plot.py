@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table
-from valleyscope.plotting.style import save_figure
+from valleyscope.figures.style import save_figure
 
 
 def run(draw: Callable, columns: list[list[str]], description: str, *thresholds: str) -> None:
@@ -13,7 +13,7 @@ def run(draw: Callable, columns: list[list[str]], description: str, *thresholds:
 
     `thresholds`: numbers of the configuration that the figure shows, options here and keywords of `draw`.
     """
-    parser = _stage.parser(description)
+    parser = stage.arguments.parser(description)
     parser.add_argument("--tables", type=Path, nargs=len(columns), required=True, help="CSVs")
     parser.add_argument("--out", type=Path, required=True, help="STEM.pdf; svg, png, txt beside it")
     for name in thresholds:
@@ -23,4 +23,4 @@ def run(draw: Callable, columns: list[list[str]], description: str, *thresholds:
         tables = [read_table(p, c) for p, c in zip(args.tables, columns, strict=True)]
         save_figure(*draw(*tables, **{name: getattr(args, name) for name in thresholds}), args.out)
 
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

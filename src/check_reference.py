@@ -9,9 +9,9 @@ Example:
 import sys
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table, write_table
-from valleyscope.comparison import compare_claims
+from valleyscope.report.comparison import compare_claims
 
 NUMBERS = ["value", "value_reference", "shift"]
 COLUMNS = ["id", "value", "low", "high", "verdict"]
@@ -20,7 +20,9 @@ COLUMNS = ["id", "value", "low", "high", "verdict"]
 def main(args):
     table = compare_claims(read_table(args.claims, COLUMNS), read_table(args.reference, COLUMNS))
     if args.out:
-        write_table(table, args.out, _stage.meta(args, args.claims, args.reference), may_be_empty=NUMBERS)
+        write_table(
+            table, args.out, stage.arguments.meta(args, args.claims, args.reference), may_be_empty=NUMBERS
+        )
     for row in table.itertuples():
         print(f"{'ok   ' if row.agrees else 'MOVED'} {row.id:4s} {row.verdict}: {row.why}")
     moved = table.loc[~table["agrees"], "id"]
@@ -32,8 +34,8 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--claims", type=Path, required=True, help="claims.csv of the fresh run")
     parser.add_argument("--reference", type=Path, required=True, help="claims.csv of the reference")
     parser.add_argument("--out", type=Path, help="CSV to write the comparison to")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import load_tensors, write_table
+from valleyscope.connectivity.profile import curvature_profile, loss_profile
 from valleyscope.errors import InputError
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 from valleyscope.paths import straight_line
-from valleyscope.profile import curvature_profile, loss_profile
 
 
 def main(args):
-    data, held_out = _problem.data(args)
-    model = _problem.model(args)
+    data, held_out = stage.problem.data(args)
+    model = stage.problem.model(args)
     family = load_tensors(args.family, ["children", "checkpoints"])
     children, checkpoints = (family[name].to(args.device) for name in ("children", "checkpoints"))
     if len(children) != len(args.branches):
@@ -33,7 +33,7 @@ def main(args):
     positions = np.linspace(0, 1, args.points).tolist()
     few = np.linspace(0, 1, args.curvature_points).tolist()
     losses, curvature = [], []
-    with _stage.progress(len(args.branches), f"children of {args.parent}", "branch") as bar:
+    with stage.arguments.progress(len(args.branches), f"children of {args.parent}", "branch") as bar:
         for index, branch in enumerate(args.branches):
             lines = {
                 "children": straight_line(*children[index]),
@@ -55,7 +55,7 @@ def main(args):
             )
             curvature.append(_named(table, args.parent, branch))
             bar.update()
-    meta = _stage.meta(args, args.tokens, args.family)
+    meta = stage.arguments.meta(args, args.tokens, args.family)
     write_table(pd.concat(losses, ignore_index=True), args.losses, meta)
     write_table(pd.concat(curvature, ignore_index=True), args.curvature, meta)
 
@@ -67,7 +67,7 @@ def _named(table: pd.DataFrame, parent: int, branch: int) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
+    parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument("--family", type=Path, required=True, help="safetensors: children, checkpoints")
     parser.add_argument("--parent", type=int, required=True, help="seed of the parent")
     parser.add_argument("--branches", type=int, nargs="+", required=True, help="steps, in the file's order")
@@ -78,4 +78,4 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, required=True, help="of the random vectors")
     parser.add_argument("--losses", type=Path, required=True, help="CSV to write")
     parser.add_argument("--curvature", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -14,13 +14,13 @@ import pandas as pd
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-import _point
-import _problem
-import _stage
+import stage.arguments
+import stage.point
+import stage.problem
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
-from valleyscope.published import deflated_power_iteration
+from valleyscope.landscape.published import deflated_power_iteration
+from valleyscope.models.model import sequence_losses
 
 
 def scipy_vectors(operator, count, tolerance, seed):
@@ -60,8 +60,8 @@ def solvers(args, operator):
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     rows = []
     warnings.simplefilter("ignore", RuntimeWarning)  # of no convergence: the residual says it
@@ -75,13 +75,13 @@ def main(args):
             "products": operator.matvecs - before,
         }
         rows.append(row | {"residual": worst_residual(operator, vectors)})
-    _point.write(args, (pd.DataFrame(rows), args.out))
+    stage.point.write(args, (pd.DataFrame(rows), args.out))
 
 
 if __name__ == "__main__":
-    parser = _point.parser(__doc__)
+    parser = stage.point.parser(__doc__)
     parser.add_argument("--count", type=int, required=True, help="eigenpairs")
     parser.add_argument("--tolerances", type=float, nargs="+", required=True, help="residual over λ₁")
     parser.add_argument("--steps", type=int, nargs="+", required=True, help="a pair, of the published solver")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -8,28 +8,28 @@ Example:
 
 from pathlib import Path
 
-import _point
-import _problem
-import _stage
-from valleyscope.estimation import Grid
-from valleyscope.expansion import compare_estimators
-from valleyscope.model import sequence_losses
+import stage.arguments
+import stage.point
+import stage.problem
+from valleyscope.landscape.estimators import Grid
+from valleyscope.landscape.expansion import compare_estimators
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
     grid = Grid(args.dims, args.sigmas, max(args.counts), args.data_seed)
     table = compare_estimators(
-        model, sequence_losses, data, _point.eigenpairs(args), args.k, grid, args.counts
+        model, sequence_losses, data, stage.point.eigenpairs(args), args.k, grid, args.counts
     )
-    _point.write(args, (table, args.out))
+    stage.point.write(args, (table, args.out))
 
 
 if __name__ == "__main__":
-    parser = _point.eigen_parser(__doc__)
+    parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
     parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths")
     parser.add_argument("--counts", type=int, nargs="+", required=True, help="S, draws")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -12,16 +12,21 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import _point
-import _problem
-import _stage
-from valleyscope import published
+import stage.arguments
+import stage.point
+import stage.problem
 from valleyscope.criteria import standard_normals
 from valleyscope.eigen import converged_eigenpairs
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import IncrementOperator, direct_increments, increment_model, increment_model_in
-from valleyscope.model import sequence_losses
+from valleyscope.landscape import published
+from valleyscope.landscape.increments import (
+    IncrementOperator,
+    direct_increments,
+    increment_model,
+    increment_model_in,
+)
+from valleyscope.models.model import sequence_losses
 
 
 def findings(operator, values, vectors, quadratic, increment, squares, sigma):
@@ -53,8 +58,8 @@ def findings(operator, values, vectors, quadratic, increment, squares, sigma):
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
     k, seed = args.k, args.data_seed
     mean = HessianOperator(model, sequence_losses, data[:k], memory_budget=args.memory_budget)
     sample = HessianOperator(model, sequence_losses, data[k : k + 1])
@@ -78,11 +83,11 @@ def main(args):
     tables.append([t.assign(procedure="published") for t in findings(*found)])
 
     quantities, eigenvalues = (pd.concat(pair, ignore_index=True) for pair in zip(*tables, strict=True))
-    _point.write(args, (quantities, args.out), (eigenvalues, args.eigenvalues))
+    stage.point.write(args, (quantities, args.out), (eigenvalues, args.eigenvalues))
 
 
 if __name__ == "__main__":
-    parser = _point.parser(__doc__)
+    parser = stage.point.parser(__doc__)
     parser.add_argument("--dim", type=int, required=True, help="D")
     parser.add_argument("--steps", type=int, required=True, help="of power iteration, a pair")
     parser.add_argument("--sigma", type=float, required=True, help="probe width")
@@ -90,4 +95,4 @@ if __name__ == "__main__":
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     parser.add_argument("--eigenvalues", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -12,15 +12,19 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import _point
-import _problem
-import _stage
+import stage.arguments
+import stage.point
+import stage.problem
 from valleyscope.eigen import EigenResult, converged_eigenpairs
-from valleyscope.estimation import full_space_draws, full_space_model
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import IncrementOperator, check_point, increment_model, increment_model_in
-from valleyscope.model import sequence_losses
-from valleyscope.subspaces import (
+from valleyscope.landscape.estimators import full_space_draws, full_space_model
+from valleyscope.landscape.increments import (
+    IncrementOperator,
+    check_point,
+    increment_model,
+    increment_model_in,
+)
+from valleyscope.landscape.subspaces import (
     compare_index_sets,
     compare_subspaces,
     increment_subspace,
@@ -29,13 +33,14 @@ from valleyscope.subspaces import (
     orthonormal,
     random_subspace,
 )
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
     seed, dim = args.data_seed, max(args.dims)
-    top = _point.eigenpairs(args, dim)
+    top = stage.point.eigenpairs(args, dim)
     mean = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     check_point(args.k, len(data), dim, mean.size)
     sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
@@ -67,11 +72,11 @@ def main(args):
     lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.cpu().numpy())
     lemma["lambda_min"] = bottom.values[0].item()
     outputs = [(table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5)]
-    _point.write(args, *outputs, may_be_empty=["rank_correlation"])  # of one eigenvalue
+    stage.point.write(args, *outputs, may_be_empty=["rank_correlation"])  # of one eigenvalue
 
 
 if __name__ == "__main__":
-    parser = _point.eigen_parser(__doc__)
+    parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
     parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths of the spread")
     parser.add_argument("--sets", type=int, required=True, help="random index sets")
@@ -81,4 +86,4 @@ if __name__ == "__main__":
     parser.add_argument("--subspaces", type=Path, required=True, help="CSV to write")
     parser.add_argument("--index-sets", type=Path, required=True, help="CSV to write")
     parser.add_argument("--lemma5", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

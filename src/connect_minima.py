@@ -17,11 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import digest, load_tensors, read_json, save_tensors, sidecar, write_table
-from valleyscope.errors import InputError
-from valleyscope.finders import (
+from valleyscope.connectivity.finders import (
     CurveSettings,
     Descent,
     NebSettings,
@@ -30,7 +29,8 @@ from valleyscope.finders import (
     curve_path,
     train_curve,
 )
-from valleyscope.model import sequence_losses
+from valleyscope.errors import InputError
+from valleyscope.models.model import sequence_losses
 from valleyscope.paths import straight_line
 
 FINDERS = {"straight": None, "bezier": CurveSettings, "polygon": CurveSettings, "autoneb": NebSettings}
@@ -55,15 +55,17 @@ def resumed(state: Path, key: str) -> Search | None:
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args)
     ends = load_tensors(args.ends, ["pivots"])["pivots"].to(args.device)
     finder = finder_of(args)
-    meta = _stage.meta(args, args.tokens, args.ends)
+    meta = stage.arguments.meta(args, args.tokens, args.ends)
     state = args.out.with_name(f"search_{args.out.name}")
     key = digest({"settings": meta["settings"], "inputs": meta["inputs"]})
     found = Search(0, ends)
-    with _stage.progress(sum(args.descent.steps), f"{args.kind} {args.variant} {args.pair}", "step") as bar:
+    with stage.arguments.progress(
+        sum(args.descent.steps), f"{args.kind} {args.variant} {args.pair}", "step"
+    ) as bar:
 
         def show(steps, loss):
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -107,14 +109,16 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = stage.problem.parser(__doc__)
     parser.add_argument("--ends", type=Path, required=True, help="safetensors: pivots (2, N)")
     parser.add_argument("--variant", required=True, help="name of the training that found the ends")
     parser.add_argument("--pair", required=True, help="name of the pair of ends")
     parser.add_argument("--kind", choices=FINDERS, required=True, help="path finder")
     parser.add_argument("--finder", type=json.loads, default={}, help="its settings, JSON")
-    parser.add_argument("--descent", type=_stage.settings(Descent), required=True, help="settings, JSON")
+    parser.add_argument(
+        "--descent", type=stage.arguments.settings(Descent), required=True, help="settings, JSON"
+    )
     parser.add_argument("--seed", type=int, required=True, help="of the minibatches")
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write: pivots")
     parser.add_argument("--table", type=Path, required=True, help="CSV with one row")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -7,10 +7,10 @@ Example:
 
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import save_tensors
-from valleyscope.corpus import read_corpus
-from valleyscope.tokenizer import encode_documents, load_tokenizer
+from valleyscope.models.corpus import read_corpus
+from valleyscope.models.tokenizer import encode_documents, load_tokenizer
 
 
 def main(args):
@@ -18,13 +18,15 @@ def main(args):
     texts = read_corpus(args.folder, args.manifest)
     tokens = {split: encode_documents(tokenizer, texts[split]) for split in texts}
     counts = {split: len(ids) for split, ids in tokens.items()}
-    save_tensors(tokens, args.out, {**_stage.meta(args, args.manifest, args.tokenizer), "tokens": counts})
+    save_tensors(
+        tokens, args.out, {**stage.arguments.meta(args, args.manifest, args.tokenizer), "tokens": counts}
+    )
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="documents")
     parser.add_argument("--manifest", type=Path, required=True, help="their manifest")
     parser.add_argument("--tokenizer", type=Path, required=True, help="rank file")
     parser.add_argument("--out", type=Path, required=True, help="safetensors: train, held_out")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

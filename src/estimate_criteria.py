@@ -13,15 +13,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import _point
-import _problem
-import _stage
+import stage.arguments
+import stage.point
+import stage.problem
 from valleyscope.artifacts import read_json, sidecar
+from valleyscope.engine.noise import scores
 from valleyscope.errors import InputError
-from valleyscope.estimation import Grid, estimate_criteria
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
-from valleyscope.noise import scores
+from valleyscope.landscape.estimators import Grid, estimate_criteria
+from valleyscope.models.model import sequence_losses
 
 SCORES_AT_ONCE = 64
 
@@ -37,11 +37,11 @@ def stationarity(args, model, data, operator):
 
 
 def main(args):
-    data, held_out = _problem.data(args)
+    data, held_out = stage.problem.data(args)
     if args.candidates > len(held_out):
         raise InputError(f"--candidates {args.candidates} exceeds the {len(held_out)} held-out sequences")
-    model = _problem.model(args, args.checkpoint)
-    eigen = _point.eigenpairs(args, max(args.dims))  # more would cost products with every candidate
+    model = stage.problem.model(args, args.checkpoint)
+    eigen = stage.point.eigenpairs(args, max(args.dims))  # more would cost products with every candidate
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     grid = Grid(args.dims, args.sigmas, args.samples, args.data_seed, args.candidate_draws)
     estimates, terms, bounds = estimate_criteria(
@@ -71,11 +71,11 @@ def main(args):
     outputs = zip(tables, (args.estimates, args.terms, args.point), strict=True)
     # An exact estimate has no error; full space has no bound of D.
     empty = ["standard_error", "variance", "published_bound", "sharper_bound"]
-    _point.write(args, *outputs, key="regime", may_be_empty=empty)
+    stage.point.write(args, *outputs, key="regime", may_be_empty=empty)
 
 
 if __name__ == "__main__":
-    parser = _point.eigen_parser(__doc__)
+    parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--candidates", type=int, required=True, help="held-out sequences for the next one")
     parser.add_argument("--candidate-draws", type=int, required=True, help="random vectors of their traces")
     parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
@@ -84,4 +84,4 @@ if __name__ == "__main__":
     parser.add_argument("--estimates", type=Path, required=True, help="CSV to write")
     parser.add_argument("--terms", type=Path, required=True, help="CSV to write")
     parser.add_argument("--point", type=Path, required=True, help="CSV to write, one row")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -8,26 +8,26 @@ Example:
 
 from pathlib import Path
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import write_table
-from valleyscope.estimation import Grid, fixed_weights_criteria
-from valleyscope.model import sequence_losses
+from valleyscope.landscape.estimators import Grid, fixed_weights_criteria
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, held_out = _problem.data(args)
-    model = _problem.model(args, args.checkpoint, seed=args.data_seed)
+    data, held_out = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint, seed=args.data_seed)
     grid = Grid([], args.sigmas, args.samples, args.data_seed)
     table = fixed_weights_criteria(model, sequence_losses, data, held_out[: args.candidates], args.k, grid)
     table.insert(0, "weights", args.weights)
     table.insert(1, "seed", args.data_seed)
     inputs = [args.tokens] + ([args.checkpoint] if args.checkpoint else [])
-    write_table(table, args.out, _stage.meta(args, *inputs), may_be_empty=["standard_error"])
+    write_table(table, args.out, stage.arguments.meta(args, *inputs), may_be_empty=["standard_error"])
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = stage.problem.parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, help="weights; without it those drawn from the data seed")
     parser.add_argument("--weights", required=True, help="what the table calls them")
     parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences in the mean losses")
@@ -35,4 +35,4 @@ if __name__ == "__main__":
     parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths")
     parser.add_argument("--samples", type=int, required=True, help="Monte Carlo draws")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pandas as pd
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import load_tensors, write_table
-from valleyscope.averages import held_out_scores, stochastic_average
+from valleyscope.connectivity.averages import held_out_scores, stochastic_average
 from valleyscope.dynamics import SgdSettings
+from valleyscope.engine.weights import at_weights
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 from valleyscope.paths import Path as WeightPath
 from valleyscope.traces import traces
-from valleyscope.weights import at_weights
 
 INSIDE = (0.25, 0.5, 0.75)
 
@@ -43,11 +43,11 @@ def points(args, model, data):
 
 
 def main(args):
-    data, held_out = _problem.data(args)
-    model = _problem.model(args)
+    data, held_out = stage.problem.data(args)
+    model = stage.problem.model(args)
     total = 2 + len(INSIDE) + 3 * len(args.branches) + 2
     rows = []
-    with _stage.progress(total, f"averages {args.pair}", "point") as bar:
+    with stage.arguments.progress(total, f"averages {args.pair}", "point") as bar:
         for source, repeat, branch, name, weights in points(args, model, data):
             with at_weights(model, weights):
                 operator = HessianOperator(model, sequence_losses, data, memory_budget=args.memory_budget)
@@ -60,19 +60,21 @@ def main(args):
             )
             bar.update()
     table = pd.DataFrame(rows).astype({"branch": "Int64"})
-    meta = _stage.meta(args, args.tokens, args.path, args.family)
+    meta = stage.arguments.meta(args, args.tokens, args.path, args.family)
     write_table(table, args.out, meta, may_be_empty=["branch"])
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
+    parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument("--path", type=Path, required=True, help="safetensors: pivots")
     parser.add_argument("--pair", required=True, help="name of its ends")
     parser.add_argument("--family", type=Path, required=True, help="safetensors: children")
     parser.add_argument("--parent", type=int, required=True, help="seed of the parent")
     parser.add_argument("--branches", type=int, nargs="+", required=True, help="steps, in the file's order")
-    parser.add_argument("--sgd", type=_stage.settings(SgdSettings), required=True, help="of the average")
+    parser.add_argument(
+        "--sgd", type=stage.arguments.settings(SgdSettings), required=True, help="of the average"
+    )
     parser.add_argument("--probes", type=int, required=True, help="random vectors of a trace")
     parser.add_argument("--seed", type=int, required=True, help="of every random draw")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

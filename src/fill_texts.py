@@ -7,9 +7,9 @@ Example:
 
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import write_atomically
-from valleyscope.reference import fill_blocks, text_blocks
+from valleyscope.report.reference import fill_blocks, text_blocks
 
 
 def main(args):
@@ -21,9 +21,9 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--reference", type=Path, required=True, help="tables of the reference run")
     parser.add_argument("--benchmarks", type=Path, required=True, help="tables of the benchmark")
     parser.add_argument("--figures", type=Path, required=True, help="figures and their captions")
     parser.add_argument("--texts", type=Path, nargs="+", required=True, help="texts whose blocks are renewed")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

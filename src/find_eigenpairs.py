@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import save_tensors, write_table
 from valleyscope.eigen import converged_eigenpairs
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     eigen = converged_eigenpairs(operator, args.count, tol=args.tolerance, seed=args.data_seed)
     table = pd.DataFrame(
@@ -35,14 +35,14 @@ def main(args):
             "graph": "kept" if operator.graph_kept else "rebuilt",
         }
     )
-    meta = _stage.meta(args, args.tokens, args.checkpoint)
+    meta = stage.arguments.meta(args, args.tokens, args.checkpoint)
     write_table(table, args.table, meta)
     tensors = {"values": eigen.values, "vectors": eigen.vectors, "residuals": eigen.residuals}
     save_tensors(tensors, args.out, {**meta, "products": eigen.matvecs})
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
+    parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
     parser.add_argument("--regime", required=True, help="which weights these are")
     parser.add_argument("--k", type=int, required=True, help="sequences in the mean loss")
@@ -50,4 +50,4 @@ if __name__ == "__main__":
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
     parser.add_argument("--out", type=Path, required=True, help="values, vectors, residuals")
     parser.add_argument("--table", type=Path, required=True, help="CSV, a row an eigenvalue")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

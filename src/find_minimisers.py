@@ -18,19 +18,19 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import save_tensors, write_table
+from valleyscope.engine.weights import flat_weights
 from valleyscope.errors import InputError
-from valleyscope.minimise import MinimiserSettings, minimise
-from valleyscope.model import sequence_losses
-from valleyscope.training import TrainingSettings, train
-from valleyscope.weights import flat_weights
+from valleyscope.landscape.minimisers import MinimiserSettings, minimise
+from valleyscope.models.model import sequence_losses
+from valleyscope.models.training import TrainingSettings, train
 
 
 def centre_of_ridge(args, data, held_out):
     """A model trained on the sequences from --centre-from on, its embedding scaled."""
-    model = _problem.model(args, seed=args.data_seed)
+    model = stage.problem.model(args, seed=args.data_seed)
     train(model, sequence_losses, data[args.centre_from :], held_out, args.training, seed=args.data_seed)
     with torch.no_grad():
         rows = model.embedding.weight
@@ -43,12 +43,14 @@ def main(args):
         raise InputError("--k and --checkpoints differ in length; give one file for each k")
     if max(args.k) >= args.centre_from:
         raise InputError(f"--centre-from {args.centre_from} must lie beyond k + 1 = {max(args.k) + 1}")
-    data, held_out = _problem.data(args)
+    data, held_out = stage.problem.data(args)
     model = centre_of_ridge(args, data, held_out)
     centre = flat_weights(model)
-    meta = _stage.meta(args, args.tokens)
+    meta = stage.arguments.meta(args, args.tokens)
     rows = []
-    with _stage.progress(len(args.k) * args.solver.steps, f"minimise seed {args.data_seed}", "step") as bar:
+    with stage.arguments.progress(
+        len(args.k) * args.solver.steps, f"minimise seed {args.data_seed}", "step"
+    ) as bar:
 
         def show(objective):
             bar.set_postfix(objective=f"{objective:.4f}", refresh=False)
@@ -79,17 +81,20 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
+    parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument(
         "--centre-from", type=int, required=True, help="first sequence of the centre's training"
     )
     parser.add_argument(
-        "--training", type=_stage.settings(TrainingSettings), required=True, help="of the centre, JSON"
+        "--training",
+        type=stage.arguments.settings(TrainingSettings),
+        required=True,
+        help="of the centre, JSON",
     )
     parser.add_argument(
-        "--solver", type=_stage.settings(MinimiserSettings), required=True, help="settings, JSON"
+        "--solver", type=stage.arguments.settings(MinimiserSettings), required=True, help="settings, JSON"
     )
     parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences in the mean loss")
     parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="weights, one file a k")
     parser.add_argument("--table", type=Path, required=True, help="CSV, a row a k")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

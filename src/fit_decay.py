@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table, write_table
-from valleyscope.decay import KEYS, fit_slopes, sequences_table, slopes_of_points
+from valleyscope.readings.decay import KEYS, fit_slopes, sequences_table, slopes_of_points
 
 
 def main(args):
@@ -30,17 +30,17 @@ def main(args):
         ignore_index=True,
     )
     sizes = {regime: sorted(table["k"].unique()) for regime, table in points.groupby("regime")}
-    meta = _stage.meta(args, args.criteria, args.points, args.fixed_weights)
+    meta = stage.arguments.meta(args, args.criteria, args.points, args.fixed_weights)
     write_table(slopes, args.slopes, meta)
     write_table(sequences_table(slopes, sizes, args.epsilons), args.sequences, meta, may_be_empty=["k"])
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--criteria", type=Path, required=True, help="table of that name")
     parser.add_argument("--points", type=Path, required=True, help="table of that name")
     parser.add_argument("--fixed-weights", type=Path, required=True, help="table of that name")
     parser.add_argument("--epsilons", type=float, nargs="+", required=True, help="nats")
     parser.add_argument("--slopes", type=Path, required=True, help="CSV to write")
     parser.add_argument("--sequences", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -7,16 +7,16 @@ Example:
 
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table, write_table
-from valleyscope.drift_fits import SETTING, exponents, slopes, velocities
+from valleyscope.readings.drift import SETTING, exponents, slopes, velocities
 
 
 def main(args):
     keys = ["pair", "position", *SETTING]
     measured = read_table(args.measured, [*keys, "entropic", "displacement_se", "followed", "followed_se"])
     predicted = read_table(args.predicted, [*keys, "predicted", "predicted_se", "leading", "leading_se"])
-    meta = _stage.meta(args, args.measured, args.predicted)
+    meta = stage.arguments.meta(args, args.measured, args.predicted)
     speeds = velocities(measured, predicted)
     # Empty where the prediction does not rise above its own error.
     unknown = ["slope", "slope_se", "chi2_dof"]
@@ -28,10 +28,10 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--measured", type=Path, required=True, help="CSV of measure_drift")
     parser.add_argument("--predicted", type=Path, required=True, help="CSV of predict_drift")
     parser.add_argument("--slopes", type=Path, required=True, help="CSV to write")
     parser.add_argument("--velocities", type=Path, required=True, help="CSV to write")
     parser.add_argument("--exponents", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

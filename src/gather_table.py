@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import provenance, read_json, read_table, sidecar, write_table
 
 
@@ -22,7 +22,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="CSVs, in order")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -8,20 +8,20 @@ Example:
 import json
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table, write_table
 from valleyscope.claims import judge_claims
 
 
 def main(args):
     tables = {path.stem: read_table(path, []) for path in args.tables}
-    claims, meta = judge_claims(tables, args.limits), _stage.meta(args, *args.tables)
+    claims, meta = judge_claims(tables, args.limits), stage.arguments.meta(args, *args.tables)
     write_table(claims, args.out, meta, may_be_empty=["value", "low", "high"])  # where not testable
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="CSVs, known by their names")
     parser.add_argument("--limits", type=json.loads, required=True, help="thresholds, JSON")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-import _point
-import _problem
-import _stage
+import stage.arguments
+import stage.point
+import stage.problem
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import direct_increments, increment_model
-from valleyscope.model import sequence_losses
+from valleyscope.landscape.increments import direct_increments, increment_model
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
-    eigen = _point.eigenpairs(args)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
+    eigen = stage.point.eigenpairs(args)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
     quadratic = increment_model(operator, eigen, sample, args.k).leading(2)
@@ -33,13 +33,13 @@ def main(args):
     displacements = torch.as_tensor(plane).to(U) @ U.T
     true = direct_increments(model, sequence_losses, data[: args.k], data[args.k : args.k + 1], displacements)
     table = {"x": plane[:, 0], "y": plane[:, 1], "true": true[:, 0], "quadratic": quadratic.at(plane)}
-    _point.write(args, (pd.DataFrame(table), args.out))
+    stage.point.write(args, (pd.DataFrame(table), args.out))
 
 
 if __name__ == "__main__":
-    parser = _point.eigen_parser(__doc__)
+    parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--sigma", type=float, required=True, help="probe width")
     parser.add_argument("--reach", type=float, required=True, help="edge of the plane, in σ")
     parser.add_argument("--points", type=int, required=True, help="along each axis")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

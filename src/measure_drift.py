@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pandas as pd
 
-import _path
-import _problem
-import _stage
+import stage.arguments
+import stage.path
+import stage.problem
 from valleyscope.drift import DriftSettings, drift
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args)
-    path = _path.load(args)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args)
+    path = stage.path.load(args)
     tables = []
-    with _stage.progress(len(args.grid) * args.positions, f"drift {args.pair}", "position") as bar:
+    with stage.arguments.progress(len(args.grid) * args.positions, f"drift {args.pair}", "position") as bar:
         for index, named in enumerate(args.grid):
             settings = DriftSettings(**named, followed=args.followed)
             table = drift(
@@ -38,11 +38,11 @@ def main(args):
                 on_position=lambda position: bar.update(),
             )
             tables.append(table.assign(**named))
-    _path.write(pd.concat(tables, ignore_index=True), args.out, args)
+    stage.path.write(pd.concat(tables, ignore_index=True), args.out, args)
 
 
 if __name__ == "__main__":
-    parser = _path.parser(__doc__)
+    parser = stage.path.parser(__doc__)
     parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
     parser.add_argument("--followed", type=int, required=True, help="replicas that enter the theory's sum")
     parser.add_argument(
@@ -52,4 +52,4 @@ if __name__ == "__main__":
         help="learning_rate, batch, steps, replicas of each run, JSON",
     )
     parser.add_argument("--out", type=Path, required=True, help="CSV, a row a run and position")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -12,30 +12,30 @@ Example:
 import json
 from pathlib import Path
 
-import _point
-import _problem
-import _stage
-from valleyscope.estimation import Grid
-from valleyscope.expansion import expansion_errors, moments_by_precision, validity
-from valleyscope.model import sequence_losses
+import stage.arguments
+import stage.point
+import stage.problem
+from valleyscope.landscape.estimators import Grid
+from valleyscope.landscape.expansion import expansion_errors, moments_by_precision, validity
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
-    problem = (model, sequence_losses, data, _point.eigenpairs(args), args.k)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
+    problem = (model, sequence_losses, data, stage.point.eigenpairs(args), args.k)
     errors = expansion_errors(*problem, Grid(**args.expansion, seed=args.data_seed))
     moments = moments_by_precision(*problem, Grid(**args.precision, seed=args.data_seed))
     outputs = [(errors, args.errors), (validity(errors, args.limit), args.validity), (moments, args.moments)]
-    _point.write(args, *outputs, may_be_empty=["sigma_star", "sigma_floor"])  # where the grid holds none
+    stage.point.write(args, *outputs, may_be_empty=["sigma_star", "sigma_floor"])  # where the grid holds none
 
 
 if __name__ == "__main__":
-    parser = _point.eigen_parser(__doc__)
+    parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--limit", type=float, required=True, help="of error over signal, which defines σ*")
     parser.add_argument("--expansion", type=json.loads, required=True, help="dims, sigmas, samples; JSON")
     parser.add_argument("--precision", type=json.loads, required=True, help="dims, sigmas, samples; JSON")
     parser.add_argument("--errors", type=Path, required=True, help="CSV to write")
     parser.add_argument("--validity", type=Path, required=True, help="CSV to write")
     parser.add_argument("--moments", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -9,20 +9,20 @@ Example:
 
 from pathlib import Path
 
-import _path
-import _problem
-import _stage
-from valleyscope.model import sequence_losses
-from valleyscope.profile import path_spectrum
+import stage.arguments
+import stage.path
+import stage.problem
+from valleyscope.connectivity.profile import path_spectrum
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
+    data, _ = stage.problem.data(args)
     table = path_spectrum(
-        _problem.model(args),
+        stage.problem.model(args),
         sequence_losses,
         data,
-        _path.load(args),
+        stage.path.load(args),
         args.positions,
         steps=args.steps,
         probes=args.probes,
@@ -31,15 +31,15 @@ def main(args):
         seed=args.seed,
         memory_budget=args.memory_budget,
     )
-    _path.write(table, args.out, args)
+    stage.path.write(table, args.out, args)
 
 
 if __name__ == "__main__":
-    parser = _path.parser(__doc__)
+    parser = stage.path.parser(__doc__)
     parser.add_argument("--positions", type=float, nargs="+", required=True, help="in [0, 1]")
     parser.add_argument("--steps", type=int, required=True, help="Lanczos steps a probe")
     parser.add_argument("--probes", type=int, required=True, help="random vectors")
     parser.add_argument("--points", type=int, required=True, help="eigenvalues of the density's grid")
     parser.add_argument("--width", type=float, required=True, help="of the blur, over the grid's range")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import _point
-import _problem
-import _stage
+import stage.arguments
+import stage.point
+import stage.problem
 from valleyscope.artifacts import load_tensors
 from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
-from valleyscope.subspaces import eigenspace_drift
+from valleyscope.landscape.subspaces import eigenspace_drift
+from valleyscope.models.model import sequence_losses
 from valleyscope.traces import spectrum
 
 LOWEST, HIGHEST = -0.6, 1.1  # λ/λ_max on the grid
@@ -54,16 +54,18 @@ def drift(args, model, data, before):
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
-    before = _point.eigenpairs(args)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
+    before = stage.point.eigenpairs(args)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     spectral = density(args, operator, before.values[0].item())
-    _point.write(args, (spectral, args.density), (drift(args, model, data, before), args.drift), key="regime")
+    stage.point.write(
+        args, (spectral, args.density), (drift(args, model, data, before), args.drift), key="regime"
+    )
 
 
 if __name__ == "__main__":
-    parser = _point.eigen_parser(__doc__)
+    parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--moved-eigen", type=Path, required=True, help="eigenpairs of H^(2k) at w_2k")
     parser.add_argument("--dims", type=int, nargs="+", required=True, help="D of the eigenspaces")
     parser.add_argument("--steps", type=int, required=True, help="Lanczos steps a random vector")
@@ -73,4 +75,4 @@ if __name__ == "__main__":
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
     parser.add_argument("--density", type=Path, required=True, help="CSV to write")
     parser.add_argument("--drift", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

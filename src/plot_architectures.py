@@ -6,7 +6,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.architectures import draw
+from valleyscope.figures.landscape.architectures import draw
 
 COLUMNS = ["architecture", "seed", "parameters", "rate_delta2", "rate_fixed", "ratio_off", "shared_off"]
 COLUMNS += ["spread_ratio", "gradient_share", "sigma_star"]

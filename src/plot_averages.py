@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.averages import draw
+from valleyscope.figures.connectivity.averages import draw
 
 if __name__ == "__main__":
     _plot.run(

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.branching import draw
+from valleyscope.figures.connectivity.branching import draw
 
 if __name__ == "__main__":
     _plot.run(

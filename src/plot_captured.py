@@ -6,7 +6,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.captured import draw
+from valleyscope.figures.landscape.captured import draw
 
 KEYS = ["weights", "seed", "k"]
 

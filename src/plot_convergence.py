@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.convergence import draw
+from valleyscope.figures.landscape.convergence import draw
 
 KEYS = ["weights", "seed", "k", "dim", "sigma", "samples"]
 MOMENTS = ["gaussian_moment", "direct", "quadratic", "difference", "value", "variance"]

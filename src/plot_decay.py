@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.decay import draw
+from valleyscope.figures.landscape.decay import draw
 
 if __name__ == "__main__":
     _plot.run(

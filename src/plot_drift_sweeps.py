@@ -5,8 +5,8 @@ Example:
 """
 
 import _plot
-from valleyscope.drift_fits import SETTING
-from valleyscope.plotting.drift_sweeps import draw
+from valleyscope.figures.connectivity.drift_sweeps import draw
+from valleyscope.readings.drift import SETTING
 
 if __name__ == "__main__":
     _plot.run(

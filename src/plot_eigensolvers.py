@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.eigensolvers import draw
+from valleyscope.figures.landscape.eigensolvers import draw
 
 if __name__ == "__main__":
     _plot.run(draw, [["seed", "k", "count", "solver", "setting", "products", "residual"]], __doc__)

@@ -7,7 +7,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.engine import draw
+from valleyscope.figures.engine import draw
 
 COLUMNS = [
     ["library", "operator", "way", "round", "gradients", "peak_bytes"],

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.error_map import draw
+from valleyscope.figures.landscape.error_map import draw
 
 KEYS = ["weights", "seed", "k", "dim"]
 MOMENTS = ["sigma", "samples", "gaussian_moment", "direct", "difference", "variance"]

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.expansion import draw
+from valleyscope.figures.landscape.expansion import draw
 
 KEYS = ["weights", "seed", "k", "quantity", "dim", "precision"]
 

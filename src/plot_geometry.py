@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.geometry import draw
+from valleyscope.figures.landscape.geometry import draw
 
 if __name__ == "__main__":
     _plot.run(draw, [["weights", "seed", "k", "x", "y", "true", "quadratic"]], __doc__)

@@ -6,7 +6,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.path_criteria import draw
+from valleyscope.figures.connectivity.path_criteria import draw
 
 PLACE = ["variant", "kind", "pair", "position"]
 

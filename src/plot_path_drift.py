@@ -5,8 +5,8 @@ Example:
 """
 
 import _plot
-from valleyscope.drift_fits import SETTING
-from valleyscope.plotting.path_drift import draw
+from valleyscope.figures.connectivity.path_drift import draw
+from valleyscope.readings.drift import SETTING
 
 if __name__ == "__main__":
     keys = ["pair", "position", *SETTING]

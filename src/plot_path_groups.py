@@ -6,7 +6,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.path_groups import draw
+from valleyscope.figures.connectivity.path_groups import draw
 
 PLACE = ["variant", "kind", "pair", "position"]
 

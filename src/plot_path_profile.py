@@ -6,7 +6,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.path_profile import draw
+from valleyscope.figures.connectivity.path_profile import draw
 
 PATH = ["variant", "kind", "pair"]
 

@@ -6,7 +6,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.path_spectrum import draw
+from valleyscope.figures.connectivity.path_spectrum import draw
 
 PLACE = ["variant", "kind", "pair", "position"]
 

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.precision import KEYS, draw
+from valleyscope.figures.landscape.precision import KEYS, draw
 
 VALIDITY = ["weights", "seed", "k", "quantity", "dim", "precision", "sigma_star"]
 

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.projected_sgd import draw
+from valleyscope.figures.connectivity.projected_sgd import draw
 
 if __name__ == "__main__":
     _plot.run(

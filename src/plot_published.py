@@ -7,7 +7,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.published import draw
+from valleyscope.figures.landscape.published import draw
 
 if __name__ == "__main__":
     _plot.run(

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.ratio import draw
+from valleyscope.figures.landscape.ratio import draw
 
 if __name__ == "__main__":
     _plot.run(

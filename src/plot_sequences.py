@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.sequences import draw
+from valleyscope.figures.landscape.sequences import draw
 
 if __name__ == "__main__":
     _plot.run(

@@ -7,7 +7,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.spectrum import draw
+from valleyscope.figures.landscape.spectrum import draw
 
 if __name__ == "__main__":
     _plot.run(

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.training import draw
+from valleyscope.figures.training import draw
 
 if __name__ == "__main__":
     _plot.run(

@@ -5,7 +5,7 @@ Example:
 """
 
 import _plot
-from valleyscope.plotting.valley import draw
+from valleyscope.figures.connectivity.valley import draw
 
 if __name__ == "__main__":
     _plot.run(

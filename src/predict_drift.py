@@ -10,19 +10,19 @@ Example:
 import json
 from pathlib import Path
 
-import _path
-import _problem
-import _stage
+import stage.arguments
+import stage.path
+import stage.problem
 from valleyscope.drift import Setting, predicted_drift
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    path = _path.load(args)
-    with _stage.progress(args.positions, f"predict drift {args.pair}", "position") as bar:
+    data, _ = stage.problem.data(args)
+    path = stage.path.load(args)
+    with stage.arguments.progress(args.positions, f"predict drift {args.pair}", "position") as bar:
         table = predicted_drift(
-            _problem.model(args),
+            stage.problem.model(args),
             sequence_losses,
             data,
             path,
@@ -34,11 +34,11 @@ def main(args):
             memory_budget=args.memory_budget,
             on_position=lambda position: bar.update(),
         )
-    _path.write(table, args.out, args)
+    stage.path.write(table, args.out, args)
 
 
 if __name__ == "__main__":
-    parser = _path.parser(__doc__)
+    parser = stage.path.parser(__doc__)
     parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
     parser.add_argument(
         "--batches", type=int, nargs="+", required=True, help="samples a step; the drift goes as 1/B"
@@ -46,4 +46,4 @@ if __name__ == "__main__":
     parser.add_argument("--probes", type=int, required=True, help="draws of the noise")
     parser.add_argument("--grid", type=json.loads, required=True, help="learning_rate and steps, JSON")
     parser.add_argument("--out", type=Path, required=True, help="CSV, a row a setting and position")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

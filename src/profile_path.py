@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import _path
-import _problem
-import _stage
-from valleyscope.model import sequence_losses
-from valleyscope.path_criteria import path_criteria
-from valleyscope.profile import ProfileSettings, loss_profile, profile_path
+import stage.arguments
+import stage.path
+import stage.problem
+from valleyscope.connectivity.path_criteria import path_criteria
+from valleyscope.connectivity.profile import ProfileSettings, loss_profile, profile_path
+from valleyscope.models.model import sequence_losses
 
 
 def logits(model, batch):
@@ -27,11 +27,13 @@ def logits(model, batch):
 
 
 def main(args):
-    data, held_out = _problem.data(args)
-    model = _problem.model(args)
-    path = _path.load(args)
+    data, held_out = stage.problem.data(args)
+    model = stage.problem.model(args)
+    path = stage.path.load(args)
     criteria = []
-    with _stage.progress(args.points, f"profile {args.variant} {args.kind} {args.pair}", "point") as bar:
+    with stage.arguments.progress(
+        args.points, f"profile {args.variant} {args.kind} {args.pair}", "point"
+    ) as bar:
 
         def measured(place):
             if args.candidates:
@@ -59,15 +61,15 @@ def main(args):
     if criteria:
         tables["criteria"] = pd.concat(criteria, ignore_index=True)
     for name, table in tables.items():
-        _path.write(table, getattr(args, name), args)
+        stage.path.write(table, getattr(args, name), args)
 
 
 if __name__ == "__main__":
-    parser = _path.parser(__doc__)
+    parser = stage.path.parser(__doc__)
     parser.add_argument("--points", type=int, required=True, help="positions with curvature")
     parser.add_argument("--dense-points", type=int, required=True, help="positions with losses")
     parser.add_argument(
-        "--profile", type=_stage.settings(ProfileSettings), required=True, help="settings, JSON"
+        "--profile", type=stage.arguments.settings(ProfileSettings), required=True, help="settings, JSON"
     )
     parser.add_argument("--candidates", type=int, required=True, help="next sequences; 0: no criteria")
     parser.add_argument("--dims", type=int, nargs="+", default=[], help="D of the criteria")
@@ -75,4 +77,4 @@ if __name__ == "__main__":
     for name in ("curvature", "eigenvalues", "groups", "losses"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="CSV to write")
     parser.add_argument("--criteria", type=Path, help="CSV to write, with candidates")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

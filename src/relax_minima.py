@@ -14,20 +14,22 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import save_tensors, write_table
-from valleyscope.finders import Descent, relax
-from valleyscope.model import sequence_losses
-from valleyscope.profile import describe_minimum
-from valleyscope.weights import flat_weights
+from valleyscope.connectivity.finders import Descent, relax
+from valleyscope.connectivity.profile import describe_minimum
+from valleyscope.engine.weights import flat_weights
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, held_out = _problem.data(args)
-    model = _problem.model(args)
-    trained = torch.stack([flat_weights(_problem.model(args, end)) for end in args.ends])
-    with _stage.progress(sum(args.descent.steps), f"relax {args.variant} {args.pair}", "step") as bar:
+    data, held_out = stage.problem.data(args)
+    model = stage.problem.model(args)
+    trained = torch.stack([flat_weights(stage.problem.model(args, end)) for end in args.ends])
+    with stage.arguments.progress(
+        sum(args.descent.steps), f"relax {args.variant} {args.pair}", "step"
+    ) as bar:
 
         def show(steps, loss):
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -35,9 +37,9 @@ def main(args):
 
         relaxed = relax(model, sequence_losses, data, trained, args.descent, seed=args.seed, on_step=show)
     rows = []
-    for stage, ends in (("trained", trained), ("relaxed", relaxed)):
+    for phase, ends in (("trained", trained), ("relaxed", relaxed)):
         for seed, weights in zip(args.pair.split("-"), ends, strict=True):
-            named = {"variant": args.variant, "pair": args.pair, "seed": seed, "stage": stage}
+            named = {"variant": args.variant, "pair": args.pair, "seed": seed, "stage": phase}
             measured = describe_minimum(
                 model,
                 sequence_losses,
@@ -50,20 +52,22 @@ def main(args):
                 memory_budget=args.memory_budget,
             )
             rows.append(named | measured)
-    meta = _stage.meta(args, args.tokens, *args.ends)
+    meta = stage.arguments.meta(args, args.tokens, *args.ends)
     write_table(pd.DataFrame(rows), args.table, meta)
     save_tensors({"pivots": relaxed}, args.out, meta)
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
+    parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument("--ends", type=Path, nargs=2, required=True, help="two checkpoints")
     parser.add_argument("--variant", required=True, help="name of the training that found them")
     parser.add_argument("--pair", required=True, help="their seeds, joined by a dash")
-    parser.add_argument("--descent", type=_stage.settings(Descent), required=True, help="settings, JSON")
+    parser.add_argument(
+        "--descent", type=stage.arguments.settings(Descent), required=True, help="settings, JSON"
+    )
     parser.add_argument("--probes", type=int, required=True, help="random vectors of a trace")
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ_max")
     parser.add_argument("--seed", type=int, required=True, help="of the minibatches")
     parser.add_argument("--out", type=Path, required=True, help="safetensors: pivots (2, N)")
     parser.add_argument("--table", type=Path, required=True, help="CSV, a row an end and stage")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

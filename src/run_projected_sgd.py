@@ -12,37 +12,39 @@ from pathlib import Path
 
 import torch
 
-import _path
-import _problem
-import _stage
+import stage.arguments
+import stage.path
+import stage.problem
 from valleyscope.dynamics import SgdSettings, projected_sgd
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
+    data, _ = stage.problem.data(args)
     starts = torch.tensor(args.starts, dtype=torch.float64).repeat_interleave(args.replicas)
     name = f"sgd {args.run} {args.pair}"
-    with _stage.progress(args.sgd.steps // args.sgd.period, name, "period") as bar:
+    with stage.arguments.progress(args.sgd.steps // args.sgd.period, name, "period") as bar:
         table = projected_sgd(
-            _problem.model(args),
+            stage.problem.model(args),
             sequence_losses,
             data,
-            _path.load(args),
+            stage.path.load(args),
             starts,
             args.sgd,
             seed=args.seed,
             on_period=lambda period: bar.update(),
         )
     table.insert(0, "run", args.run)
-    _path.write(table, args.out, args, may_be_empty=["loss", "step_size"])  # at step 0
+    stage.path.write(table, args.out, args, may_be_empty=["loss", "step_size"])  # at step 0
 
 
 if __name__ == "__main__":
-    parser = _path.parser(__doc__)
+    parser = stage.path.parser(__doc__)
     parser.add_argument("--run", required=True, help="name of these settings")
     parser.add_argument("--starts", type=float, nargs="+", required=True, help="in [0, 1]")
     parser.add_argument("--replicas", type=int, required=True, help="runs from each start")
-    parser.add_argument("--sgd", type=_stage.settings(SgdSettings), required=True, help="settings, JSON")
+    parser.add_argument(
+        "--sgd", type=stage.arguments.settings(SgdSettings), required=True, help="settings, JSON"
+    )
     parser.add_argument("--out", type=Path, required=True, help="CSV, a row a replica and period")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

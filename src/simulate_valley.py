@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import write_table
-from valleyscope.valley import NOISES, ValleySettings, measure_density, measure_drift, walk
+from valleyscope.connectivity.valley import NOISES, ValleySettings, measure_density, measure_drift, walk
 
 
 def main(args):
     streams = iter(np.random.default_rng(args.seed).spawn(2 * len(NOISES) + 1))
     measured = []
     total = len(NOISES) * (args.valley.burn_in + args.valley.steps) // args.valley.every
-    with _stage.progress(total, f"valley {args.seed}", "record") as bar:
+    with stage.arguments.progress(total, f"valley {args.seed}", "record") as bar:
         for noise in NOISES:
             measured.append(measure_density(args.valley, noise, next(streams), bar.update))
             measured.append(measure_drift(args.valley, noise, next(streams)))
@@ -29,14 +29,14 @@ def main(args):
     walks = walk(args.valley, next(streams))
     for table, out in ((fits, args.fits), (profiles, args.profile), (walks, args.trajectories)):
         table.insert(0, "seed", args.seed)
-        write_table(table, out, _stage.meta(args))
+        write_table(table, out, stage.arguments.meta(args))
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
-    parser.add_argument("--valley", type=_stage.settings(ValleySettings), required=True, help="JSON")
+    parser = stage.arguments.parser(__doc__)
+    parser.add_argument("--valley", type=stage.arguments.settings(ValleySettings), required=True, help="JSON")
     parser.add_argument("--seed", type=int, required=True, help="of all random numbers")
     parser.add_argument("--fits", type=Path, required=True, help="CSV to write: coefficients")
     parser.add_argument("--profile", type=Path, required=True, help="CSV to write: density and drift along y")
     parser.add_argument("--trajectories", type=Path, required=True, help="CSV to write: single particles")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

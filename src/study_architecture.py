@@ -13,18 +13,18 @@ Example:
 
 from pathlib import Path
 
-import _architecture
-import _stage
-from valleyscope.architecture_study import StudySettings, study
-from valleyscope.architectures import KINDS
+import stage.architecture
+import stage.arguments
 from valleyscope.artifacts import write_table
-from valleyscope.training import TrainingSettings
+from valleyscope.landscape.study import StudySettings, study
+from valleyscope.models.architectures import KINDS
+from valleyscope.models.training import TrainingSettings
 
 
 def main(args):
-    data, held_out = _architecture.data(args, args.seed)
+    data, held_out = stage.architecture.data(args, args.seed)
     result = study(
-        _architecture.model(args, args.seed),
+        stage.architecture.model(args, args.seed),
         KINDS[args.kind].loss_fn,
         data,
         held_out,
@@ -33,7 +33,7 @@ def main(args):
         seed=args.seed,
         memory_budget=args.memory_budget,
     )
-    meta = _stage.meta(args, args.tokens)
+    meta = stage.arguments.meta(args, args.tokens)
     for name in ("points", "summary", "cost"):
         table = getattr(result, name)
         table.insert(0, "architecture", args.name)
@@ -42,13 +42,15 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _architecture.parser(__doc__)
+    parser = stage.architecture.parser(__doc__)
     parser.add_argument("--seed", type=int, required=True, help="of weights and data order")
     parser.add_argument(
-        "--training", type=_stage.settings(TrainingSettings), required=True, help="settings, JSON"
+        "--training", type=stage.arguments.settings(TrainingSettings), required=True, help="settings, JSON"
     )
-    parser.add_argument("--study", type=_stage.settings(StudySettings), required=True, help="settings, JSON")
+    parser.add_argument(
+        "--study", type=stage.arguments.settings(StudySettings), required=True, help="settings, JSON"
+    )
     parser.add_argument("--points", type=Path, required=True, help="CSV, a row a k")
     parser.add_argument("--summary", type=Path, required=True, help="CSV, one row")
     parser.add_argument("--cost", type=Path, required=True, help="CSV of timings, one row")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -15,17 +15,17 @@ from statistics import median
 import pandas as pd
 import torch
 
-import _problem
-import _stage
-from valleyscope import published
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import write_table
 from valleyscope.criteria import standard_normals
 from valleyscope.eigen import converged_eigenpairs
+from valleyscope.engine.timing import seconds
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import direct_increments, increment_model
-from valleyscope.model import sequence_losses
-from valleyscope.timing import seconds
+from valleyscope.landscape import published
+from valleyscope.landscape.increments import direct_increments, increment_model
+from valleyscope.models.model import sequence_losses
 
 
 class Problem:
@@ -74,12 +74,12 @@ class Problem:
 
     def evaluation_calls(self, sigma):
         args, quadratic = self.args, self.quadratic
-        stage = ("corrected", "III evaluation")
+        evaluation = ("corrected", "III evaluation")
         return [
-            (*stage, "direct", lambda: self.direct(sigma), 0),
-            (*stage, "direct_unbatched", lambda: self.unbatched(self.eigen.vectors, sigma), 0),
-            (*stage, "quadratic", lambda: quadratic.monte_carlo(sigma, args.samples, args.data_seed), 0),
-            (*stage, "gaussian_moment", lambda: quadratic.gaussian_moment(sigma), 0),
+            (*evaluation, "direct", lambda: self.direct(sigma), 0),
+            (*evaluation, "direct_unbatched", lambda: self.unbatched(self.eigen.vectors, sigma), 0),
+            (*evaluation, "quadratic", lambda: quadratic.monte_carlo(sigma, args.samples, args.data_seed), 0),
+            (*evaluation, "gaussian_moment", lambda: quadratic.gaussian_moment(sigma), 0),
         ]
 
     def published_calls(self, sigma):
@@ -96,13 +96,13 @@ class Problem:
             return published.coefficients(*problem, self.data, self.k, vectors)
 
         quadratic = coefficients()
-        stage = ("published", "III evaluation")
+        evaluation = ("published", "III evaluation")
         return [
             ("published", "I subspace", "", subspace, counted.matvecs),
             ("published", "II coefficients", "", coefficients, 2 * args.dim),
-            (*stage, "direct_unbatched", lambda: self.unbatched(vectors, sigma), 0),
-            (*stage, "quadratic", lambda: quadratic.monte_carlo(sigma, args.samples, args.data_seed), 0),
-            (*stage, "gaussian_moment", lambda: quadratic.gaussian_moment(sigma), 0),
+            (*evaluation, "direct_unbatched", lambda: self.unbatched(vectors, sigma), 0),
+            (*evaluation, "quadratic", lambda: quadratic.monte_carlo(sigma, args.samples, args.data_seed), 0),
+            (*evaluation, "gaussian_moment", lambda: quadratic.gaussian_moment(sigma), 0),
         ]
 
     def accuracy(self, sigma):
@@ -118,8 +118,8 @@ class Problem:
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, args.checkpoint)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, args.checkpoint)
     sigma = sorted(args.sigmas)[len(args.sigmas) // 2]
     calls = []
     for k in sorted(args.k):
@@ -133,22 +133,22 @@ def main(args):
             accuracy = pd.DataFrame([problem.accuracy(s) for s in args.sigmas])
         calls += [(k, *call) for call in chosen]
     rows = []
-    with _stage.progress(len(calls), "time stages", "call") as bar:
-        for k, procedure, stage, estimator, call, products in calls:
+    with stage.arguments.progress(len(calls), "time stages", "call") as bar:
+        for k, procedure, phase, estimator, call, products in calls:
             times = seconds(call, args.repeats, args.device)
-            rows += [(procedure, k, args.dim, stage, estimator, i, t, products) for i, t in enumerate(times)]
+            rows += [(procedure, k, args.dim, phase, estimator, i, t, products) for i, t in enumerate(times)]
             bar.update()
     names = ["procedure", "k", "dim", "stage", "estimator", "repeat", "seconds", "products"]
     table = pd.DataFrame(rows, columns=names)
     unit = {k: median(t["seconds"]) for k, t in table[table["stage"] == "gradient"].groupby("k")}
     table["gradients"] = table["seconds"] / table["k"].map(unit)
-    meta = _stage.meta(args, args.tokens, args.checkpoint)
+    meta = stage.arguments.meta(args, args.tokens, args.checkpoint)
     write_table(table, args.out, meta)
     write_table(accuracy, args.accuracy, meta)
 
 
 if __name__ == "__main__":
-    parser = _problem.curvature_parser(__doc__)
+    parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
     parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences before the one added")
     parser.add_argument("--dim", type=int, required=True, help="D")
@@ -161,4 +161,4 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, required=True, help="timed calls of each stage")
     parser.add_argument("--out", type=Path, required=True, help="CSV, a row a timed call")
     parser.add_argument("--accuracy", type=Path, required=True, help="CSV, a row a σ")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import write_table
-from valleyscope.model import sequence_losses
-from valleyscope.timing import seconds
-from valleyscope.weights import flat_weights, replica_gradients
+from valleyscope.engine.timing import seconds
+from valleyscope.engine.weights import flat_weights, replica_gradients
+from valleyscope.models.model import sequence_losses
 
 
 def batched(model, data, replicas, batch, rate):
@@ -45,10 +45,10 @@ def loop(model, data, replicas, batch, rate):
 
 
 def main(args):
-    data, _ = _problem.data(args)
+    data, _ = stage.problem.data(args)
     rows = []
     for name, way in (("batched", batched), ("loop", loop)):
-        step = way(_problem.model(args), data, args.replicas, args.batch, args.learning_rate)
+        step = way(stage.problem.model(args), data, args.replicas, args.batch, args.learning_rate)
         rows += [
             {
                 "repeat": repeat,
@@ -59,14 +59,14 @@ def main(args):
             }
             for repeat, taken in enumerate(seconds(step, args.repeats, args.device))
         ]
-    write_table(pd.DataFrame(rows), args.out, _stage.meta(args, args.tokens))
+    write_table(pd.DataFrame(rows), args.out, stage.arguments.meta(args, args.tokens))
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = stage.problem.parser(__doc__)
     parser.add_argument("--replicas", type=int, required=True, help="replicas in a step")
     parser.add_argument("--batch", type=int, required=True, help="samples a replica and step")
     parser.add_argument("--learning-rate", type=float, required=True, help="of the steps")
     parser.add_argument("--repeats", type=int, required=True, help="timed steps of each way")
     parser.add_argument("--out", type=Path, required=True, help="CSV, a row a repeat")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

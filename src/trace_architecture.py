@@ -14,25 +14,27 @@ Example:
 
 from pathlib import Path
 
-import _architecture
-import _stage
-from valleyscope.architectures import KINDS
+import stage.architecture
+import stage.arguments
 from valleyscope.artifacts import write_table
-from valleyscope.finders import Descent, NebSettings
+from valleyscope.connectivity.finders import Descent, NebSettings
+from valleyscope.engine.weights import flat_weights
+from valleyscope.models.architectures import KINDS
+from valleyscope.models.training import TrainingSettings, train
 from valleyscope.tracing import trace_path
-from valleyscope.training import TrainingSettings, train
-from valleyscope.weights import flat_weights
 
 
 def main(args):
-    data, held_out = _architecture.data(args, args.data_seed)
+    data, held_out = stage.architecture.data(args, args.data_seed)
     loss_fn = KINDS[args.kind].loss_fn
     ends = []
     for seed in args.pair:
-        model = _architecture.model(args, seed)
+        model = stage.architecture.model(args, seed)
         train(model, loss_fn, data, held_out, args.training, seed=seed)
         ends.append(flat_weights(model))
-    with _stage.progress(2 * sum(args.descent.steps), f"path {args.name} {args.pair}", "step") as bar:
+    with stage.arguments.progress(
+        2 * sum(args.descent.steps), f"path {args.name} {args.pair}", "step"
+    ) as bar:
         result = trace_path(
             model,
             *ends,
@@ -50,7 +52,7 @@ def main(args):
             memory_budget=args.memory_budget,
             on_step=lambda steps, loss: bar.update(steps),
         )
-    meta = _stage.meta(args, args.tokens)
+    meta = stage.arguments.meta(args, args.tokens)
     for table, out in ((result.losses, args.losses), (result.curvature, args.curvature)):
         table.insert(0, "architecture", args.name)
         table.insert(1, "pair", "-".join(map(str, args.pair)))
@@ -58,18 +60,25 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _architecture.parser(__doc__)
+    parser = stage.architecture.parser(__doc__)
     parser.add_argument("--pair", type=int, nargs=2, required=True, help="seeds of the two minima")
     parser.add_argument("--data-seed", type=int, required=True, help="of the training samples")
     parser.add_argument(
-        "--training", type=_stage.settings(TrainingSettings), required=True, help="of the minima, JSON"
+        "--training",
+        type=stage.arguments.settings(TrainingSettings),
+        required=True,
+        help="of the minima, JSON",
     )
-    parser.add_argument("--descent", type=_stage.settings(Descent), required=True, help="settings, JSON")
-    parser.add_argument("--neb", type=_stage.settings(NebSettings), required=True, help="settings, JSON")
+    parser.add_argument(
+        "--descent", type=stage.arguments.settings(Descent), required=True, help="settings, JSON"
+    )
+    parser.add_argument(
+        "--neb", type=stage.arguments.settings(NebSettings), required=True, help="settings, JSON"
+    )
     parser.add_argument("--positions", type=int, required=True, help="with curvature")
     parser.add_argument("--dense", type=int, required=True, help="positions with losses")
     parser.add_argument("--probes", type=int, required=True, help="random vectors of Tr H")
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ_max")
     parser.add_argument("--losses", type=Path, required=True, help="CSV to write")
     parser.add_argument("--curvature", type=Path, required=True, help="CSV to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

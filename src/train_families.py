@@ -9,20 +9,20 @@ Example:
 
 from pathlib import Path
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import save_tensors
-from valleyscope.branching import COPIES, BranchSettings, train_family
-from valleyscope.model import sequence_losses
-from valleyscope.weights import flat_weights
+from valleyscope.connectivity.branching import COPIES, BranchSettings, train_family
+from valleyscope.engine.weights import flat_weights
+from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = _problem.data(args)
-    model = _problem.model(args, seed=args.seed)
+    data, _ = stage.problem.data(args)
+    model = stage.problem.model(args, seed=args.seed)
     s = args.branching
     total = s.steps + COPIES * sum(s.steps - branch for branch in s.branches)
-    with _stage.progress(total, f"family {args.seed}", "step") as bar:
+    with stage.arguments.progress(total, f"family {args.seed}", "step") as bar:
 
         def show(replicas, loss):
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -32,14 +32,14 @@ def main(args):
             model, sequence_losses, data, flat_weights(model), s, seed=args.seed, on_step=show
         )
     tensors = {"children": family.children, "checkpoints": family.checkpoints}
-    save_tensors(tensors, args.out, _stage.meta(args, args.tokens))
+    save_tensors(tensors, args.out, stage.arguments.meta(args, args.tokens))
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = stage.problem.parser(__doc__)
     parser.add_argument("--seed", type=int, required=True, help="of weights and minibatches")
     parser.add_argument(
-        "--branching", type=_stage.settings(BranchSettings), required=True, help="settings, JSON"
+        "--branching", type=stage.arguments.settings(BranchSettings), required=True, help="settings, JSON"
     )
     parser.add_argument("--out", type=Path, required=True, help="safetensors: children, checkpoints")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -17,20 +17,20 @@ from pathlib import Path
 
 import pandas as pd
 
-import _problem
-import _stage
+import stage.arguments
+import stage.problem
 from valleyscope.artifacts import save_tensors, write_table
 from valleyscope.errors import InputError
-from valleyscope.model import sequence_losses
-from valleyscope.training import TrainingSettings, mean_loss, train
+from valleyscope.models.model import sequence_losses
+from valleyscope.models.training import TrainingSettings, mean_loss, train
 
 
 def main(args):
-    data, held_out = _problem.data(args)
-    model = _problem.model(args, seed=args.seed)
+    data, held_out = stage.problem.data(args)
+    model = stage.problem.model(args, seed=args.seed)
     if len(args.snapshot_at) != len(args.snapshots):
         raise InputError("--snapshot-at and --snapshots differ in length; give one file for each k")
-    meta = _stage.meta(args, args.tokens)
+    meta = stage.arguments.meta(args, args.tokens)
     files = {k // args.training.batch: path for k, path in zip(args.snapshot_at, args.snapshots, strict=True)}
 
     def keep(step):
@@ -38,7 +38,7 @@ def main(args):
             save_tensors(model.state_dict(), files[step], {**meta, "seed": args.seed, "step": step})
 
     samples = args.training.epochs * (len(data) // args.training.batch) * args.training.batch
-    with _stage.progress(samples * args.model.context, f"train seed {args.seed}", "tok") as bar:
+    with stage.arguments.progress(samples * args.model.context, f"train seed {args.seed}", "tok") as bar:
 
         def show(record):
             bar.set_postfix(
@@ -70,14 +70,14 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _problem.parser(__doc__)
+    parser = stage.problem.parser(__doc__)
     parser.add_argument("--seed", type=int, required=True, help="of weights and batch order")
     parser.add_argument(
-        "--training", type=_stage.settings(TrainingSettings), required=True, help="settings, JSON"
+        "--training", type=stage.arguments.settings(TrainingSettings), required=True, help="settings, JSON"
     )
     parser.add_argument("--variant", help="name of these settings, for the curve's column")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors to write")
     parser.add_argument("--curve", type=Path, required=True, help="loss curve to write, CSV")
     parser.add_argument("--snapshot-at", type=int, nargs="*", default=[], help="sequences seen, k")
     parser.add_argument("--snapshots", type=Path, nargs="*", default=[], help="weights then, safetensors")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

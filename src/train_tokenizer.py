@@ -7,20 +7,22 @@ Example:
 
 from pathlib import Path
 
-import _stage
-from valleyscope.corpus import read_corpus
-from valleyscope.tokenizer import save_tokenizer, train_tokenizer
+import stage.arguments
+from valleyscope.models.corpus import read_corpus
+from valleyscope.models.tokenizer import save_tokenizer, train_tokenizer
 
 
 def main(args):
     texts = read_corpus(args.folder, args.manifest)["train"]
-    save_tokenizer(train_tokenizer(texts, args.vocab_size), args.out, _stage.meta(args, args.manifest))
+    save_tokenizer(
+        train_tokenizer(texts, args.vocab_size), args.out, stage.arguments.meta(args, args.manifest)
+    )
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="documents")
     parser.add_argument("--manifest", type=Path, required=True, help="their manifest")
     parser.add_argument("--vocab-size", type=int, required=True, help="tokens, end of text included")
     parser.add_argument("--out", type=Path, required=True, help="rank file")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -9,23 +9,23 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import write_atomically
 
 PUBLIC = {  # module -> what of it is meant for others, in the order of a reader's needs
     "probing": ["probe", "ProbeResult"],
     "tracing": ["trace_path", "PathResult"],
     "hessian": ["HessianOperator"],
-    "gauss_newton": ["GaussNewtonOperator", "FisherOperator"],
-    "noise": ["GradientCovariance", "scores"],
+    "engine.gauss_newton": ["GaussNewtonOperator", "FisherOperator"],
+    "engine.noise": ["GradientCovariance", "scores"],
     "eigen": ["top_eigenpairs", "converged_eigenpairs", "EigenResult"],
     "traces": ["traces", "spectrum"],
     "criteria": ["IncrementModel", "FullSpaceModel", "LandscapeBounds", "spectral_moment", "valid_range"],
-    "increments": ["IncrementOperator", "increment_model", "direct_increments"],
-    "estimation": ["Grid", "estimate_criteria"],
+    "landscape.increments": ["IncrementOperator", "increment_model", "direct_increments"],
+    "landscape.estimators": ["Grid", "estimate_criteria"],
     "paths": ["Path", "Projection"],
-    "finders": ["Descent", "NebSettings", "CurveSettings", "relax", "autoneb", "train_curve"],
-    "profile": ["loss_profile", "curvature_profile", "profile_path"],
+    "connectivity.finders": ["Descent", "NebSettings", "CurveSettings", "relax", "autoneb", "train_curve"],
+    "connectivity.profile": ["loss_profile", "curvature_profile", "profile_path"],
     "dynamics": ["SgdSettings", "projected_sgd"],
     "drift": ["DriftSettings", "drift", "predicted_drift"],
 }
@@ -73,6 +73,6 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="Markdown to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -7,9 +7,9 @@ Example:
 
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table, write_atomically
-from valleyscope.latex import claims_table, cost_table, to_latex
+from valleyscope.report.latex import claims_table, cost_table, to_latex
 
 
 def main(args):
@@ -23,9 +23,9 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--claims", type=Path, required=True, help="CSV of judge_claims")
     parser.add_argument("--timing", type=Path, required=True, help="CSV of time_estimators")
     parser.add_argument("--accuracy", type=Path, required=True, help="CSV of time_estimators")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

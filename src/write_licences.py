@@ -8,7 +8,7 @@ import re
 from importlib.metadata import files, metadata
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import write_atomically
 
 
@@ -50,7 +50,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--requirements", type=Path, required=True, help="pins")
     parser.add_argument("--out", type=Path, required=True, help="Markdown to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

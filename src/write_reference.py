@@ -7,10 +7,10 @@ Example:
 import shutil
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import sidecar
 from valleyscope.errors import InputError
-from valleyscope.reference import costs
+from valleyscope.report.reference import costs
 
 
 def main(args):
@@ -26,7 +26,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="finished run")
     parser.add_argument("--reference", type=Path, required=True, help="where tables go")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

@@ -9,10 +9,10 @@ Example:
 import json
 from pathlib import Path
 
-import _stage
+import stage.arguments
 from valleyscope.artifacts import read_table, write_atomically
-from valleyscope.reference import costs
-from valleyscope.report import load_figure, provenance_of, render
+from valleyscope.report.reference import costs
+from valleyscope.report.report import load_figure, provenance_of, render
 
 
 def main(args):
@@ -24,11 +24,11 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = _stage.parser(__doc__)
+    parser = stage.arguments.parser(__doc__)
     parser.add_argument("--claims", type=Path, required=True, help="CSV of judge_claims")
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="CSVs whose provenance is told")
     parser.add_argument("--figures", type=json.loads, required=True, help="section -> SVG files, JSON")
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of Snakemake's benchmarks")
     parser.add_argument("--settings", type=json.loads, required=True, help="lines of the methods, JSON")
     parser.add_argument("--out", type=Path, required=True, help="HTML to write")
-    _stage.run(main, parser)
+    stage.arguments.run(main, parser)

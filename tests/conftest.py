@@ -10,7 +10,7 @@ import zlib
 import pytest
 import torch
 
-from valleyscope.model import ModelSettings, Transformer
+from valleyscope.models.model import ModelSettings, Transformer
 
 SESSION_SEED = int(os.environ.get("VALLEYSCOPE_TEST_SEED") or random.SystemRandom().randrange(2**31))
 # The processes among which `make test` divides the tests take it over.

@@ -102,8 +102,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run_probe(args: argparse.Namespace) -> dict:
     """Probe, save and draw; returns the summary."""
+    from valleyscope.figures.probe import draw
     from valleyscope.loading import load_problem
-    from valleyscope.plotting.probe import draw
     from valleyscope.probing import probe
 
     model, loss_fn, data = load_problem(args.model)
@@ -128,8 +128,8 @@ def run_path(args: argparse.Namespace) -> dict:
     """Trace, save and draw; returns the summary."""
     from tqdm import tqdm
 
+    from valleyscope.figures.trace import draw
     from valleyscope.loading import load_problem, load_weights
-    from valleyscope.plotting.trace import draw
     from valleyscope.tracing import trace_path
 
     model, loss_fn, data = load_problem(args.model)
@@ -155,7 +155,7 @@ def run_path(args: argparse.Namespace) -> dict:
 
 def _written(args: argparse.Namespace, title: str, result, drawn: tuple, tables: dict) -> dict:
     """Save the result and its page with the figure and caption of `drawn`; returns the summary."""
-    from valleyscope.pages import write_page
+    from valleyscope.report.pages import write_page
 
     result.save(args.out)
     summary = result.summary()

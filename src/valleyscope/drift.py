@@ -19,20 +19,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from valleyscope import batches
-from valleyscope.errors import InputError
-from valleyscope.estimate import Estimate
-from valleyscope.groups import radial_part
-from valleyscope.hessian import HessianOperator
-from valleyscope.noise import scores
-from valleyscope.paths import Path
-from valleyscope.seeding import generator
-from valleyscope.weights import (
+from valleyscope.engine import batches
+from valleyscope.engine.groups import radial_part
+from valleyscope.engine.noise import scores
+from valleyscope.engine.seeding import generator
+from valleyscope.engine.weights import (
     LossFunction,
     at_weights,
     replica_gradients,
     require_finite,
 )
+from valleyscope.errors import InputError
+from valleyscope.estimate import Estimate
+from valleyscope.hessian import HessianOperator
+from valleyscope.paths import Path
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value
 
-from valleyscope import batches
+from valleyscope.engine import batches
+from valleyscope.engine.weights import LossFunction, losses_at, mapped, require_finite
 from valleyscope.errors import InputError
 from valleyscope.paths import Path
-from valleyscope.weights import LossFunction, losses_at, mapped, require_finite
 
 OPTIMISERS = ("sgd", "nesterov", "adam")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from valleyscope.engine.memory import free_memory
+from valleyscope.engine.weights import require_finite
 from valleyscope.errors import InputError
-from valleyscope.memory import free_memory
-from valleyscope.weights import require_finite
 
 RESTARTS = 20  # before the result is returned as not converged
 POWER_STEPS = 100  # for one pair, before the next is tried

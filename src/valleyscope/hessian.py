@@ -9,15 +9,15 @@ a gradient and six here, so two gradients are the floor; rebuilding the graph ad
 import torch
 from torch import Tensor, nn
 
-from valleyscope.errors import InputError
-from valleyscope.operators import (
+from valleyscope.engine.operators import (
     DataOperator,
     Piece,
     differentiated,
     require_twice_differentiable,
     sample_losses,
 )
-from valleyscope.weights import LossFunction
+from valleyscope.engine.weights import LossFunction
+from valleyscope.errors import InputError
 
 
 class HessianOperator(DataOperator):

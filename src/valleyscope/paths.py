@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from valleyscope.engine.weights import require_finite
 from valleyscope.errors import InputError
-from valleyscope.weights import require_finite
 
 
 @dataclass(frozen=True)

@@ -16,26 +16,26 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from valleyscope import batches
 from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
 from valleyscope.criteria import FullSpaceModel, IncrementModel, standard_normals, valid_range
 from valleyscope.eigen import EigenResult, converged_eigenpairs
+from valleyscope.engine import batches
+from valleyscope.engine.guarded import guarded
+from valleyscope.engine.memory import free_memory
+from valleyscope.engine.operators import require_symmetric
+from valleyscope.engine.timing import seconds
+from valleyscope.engine.weights import LossFunction
 from valleyscope.errors import InputError
 from valleyscope.estimate import Estimate
-from valleyscope.estimation import draw_blocks, trace_draws
-from valleyscope.guarded import guarded
 from valleyscope.hessian import HessianOperator
-from valleyscope.increments import (
+from valleyscope.landscape.estimators import draw_blocks, trace_draws
+from valleyscope.landscape.increments import (
     IncrementOperator,
     check_point,
     direct_increments,
     gradient_share,
     increment_model,
 )
-from valleyscope.memory import free_memory
-from valleyscope.operators import require_symmetric
-from valleyscope.timing import seconds
-from valleyscope.weights import LossFunction
 
 VALID = 0.1  # error of the quadratic model over its signal, up to which a σ is validated
 COPIES = 8  # of a block of draws that live at once: itself, its image, in float64, displaced weights

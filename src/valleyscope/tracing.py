@@ -14,20 +14,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from valleyscope import batches
 from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
-from valleyscope.barriers import barrier, middle_over_ends
+from valleyscope.connectivity.finders import Descent, NebSettings, autoneb, relax
+from valleyscope.connectivity.profile import curvature_profile, loss_profile
 from valleyscope.drift import DriftSettings, drift
 from valleyscope.eigen import converged_eigenpairs
+from valleyscope.engine import batches
+from valleyscope.engine.guarded import guarded
+from valleyscope.engine.memory import free_memory
+from valleyscope.engine.operators import require_symmetric
+from valleyscope.engine.weights import LossFunction, at_weights, select_parameters
 from valleyscope.errors import InputError
-from valleyscope.finders import Descent, NebSettings, autoneb, relax
-from valleyscope.guarded import guarded
 from valleyscope.hessian import HessianOperator
-from valleyscope.memory import free_memory
-from valleyscope.operators import require_symmetric
 from valleyscope.paths import Path, straight_line
-from valleyscope.profile import curvature_profile, loss_profile
-from valleyscope.weights import LossFunction, at_weights, select_parameters
+from valleyscope.readings.barriers import barrier, middle_over_ends
 
 STEPS, BATCHES = [100, 100, 200, 400, 300, 60], [8, 8, 16, 16, 16, 0]  # of the descent, by cycle
 NEB = NebSettings(pivots=3, spring=0.03, insert_above=1.1, most_pivots=19, refine=4)

@@ -12,7 +12,7 @@ from valleyscope.__main__ import main
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
-import _point
+import stage.point
 
 WORDS = st.one_of(
     st.text(max_size=12),
@@ -58,4 +58,4 @@ def test_any_arguments_of_a_probe_or_path_are_refused_in_one_line(command, argum
 
 @given(st.lists(WORDS, max_size=9))
 def test_any_arguments_of_a_stage_are_refused_in_one_line(arguments):
-    one_line_or_help(_point.eigen_parser("A stage.").parse_args, arguments)
+    one_line_or_help(stage.point.eigen_parser("A stage.").parse_args, arguments)

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valleyscope.configuration import check_config
+from dag.configuration import check_config
 from valleyscope.errors import InputError
 
 SCHEMA = Path("configs/schema.yaml")

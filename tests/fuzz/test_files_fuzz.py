@@ -18,9 +18,9 @@ from valleyscope.artifacts import (
     sidecar,
     write_table,
 )
-from valleyscope.corpus import decode, read_text
 from valleyscope.errors import InputError
-from valleyscope.tokenizer import load_tokenizer, save_tokenizer
+from valleyscope.models.corpus import decode, read_text
+from valleyscope.models.tokenizer import load_tokenizer, save_tokenizer
 
 BYTES = st.one_of(
     st.binary(max_size=200),

@@ -13,12 +13,12 @@ from valleyscope.drift import (
     krylov,
     predicted_drift,
 )
+from valleyscope.engine.groups import radial_part
+from valleyscope.engine.noise import scores
+from valleyscope.engine.weights import at_weights, flat_weights, losses_at
 from valleyscope.errors import InputError
-from valleyscope.groups import radial_part
-from valleyscope.model import ModelSettings, sequence_losses
-from valleyscope.noise import scores
+from valleyscope.models.model import ModelSettings, sequence_losses
 from valleyscope.paths import Path
-from valleyscope.weights import at_weights, flat_weights, losses_at
 
 SLOPE = 0.02
 BASE = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)

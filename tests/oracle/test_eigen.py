@@ -10,7 +10,7 @@ from valleyscope import eigen
 from valleyscope.eigen import converged_eigenpairs, top_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 
 ORDER = {
     "LA": lambda v: v.sort(descending=True).values,

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from valleyscope.engine.memory import peak_allocated
+from valleyscope.engine.weights import select_parameters
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
-from valleyscope.memory import peak_allocated
-from valleyscope.model import ModelSettings, sequence_losses
-from valleyscope.weights import select_parameters
+from valleyscope.models.model import ModelSettings, sequence_losses
 
 
 def mlp_problem(rng):
@@ -103,7 +103,7 @@ def test_columns_of_one_sample_go_through_its_graph_together(rng, monkeypatch, t
     H = dense.hessian(nn.Sequential(model, Cube(torch.pow)), loss_fn, (batch[0][:1], batch[1][:1]))
     layer = Cube(torch.pow if mappable else lambda x, _: NoMap.apply(x))
     one = HessianOperator(nn.Sequential(model, layer), loss_fn, (batch[0][:1], batch[1][:1]))
-    monkeypatch.setattr("valleyscope.operators.TOGETHER", together * one.size)
+    monkeypatch.setattr("valleyscope.engine.operators.TOGETHER", together * one.size)
     V = torch.randn(one.size, 5, generator=rng, dtype=torch.float64)
     slow = not mappable and together > 1
     with pytest.warns(UserWarning, match="one by one") if slow else contextlib.nullcontext():

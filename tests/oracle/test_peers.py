@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from valleyscope.eigen import top_eigenpairs
-from valleyscope.gauss_newton import GaussNewtonOperator
+from valleyscope.engine.gauss_newton import GaussNewtonOperator
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 from valleyscope.traces import traces
 
 INSTALL = "not installed; make test installs the peers"

@@ -13,11 +13,11 @@ from torch import nn
 
 from valleyscope import probe
 from valleyscope.eigen import top_eigenpairs
+from valleyscope.engine.weights import at_weights, flat_weights
 from valleyscope.errors import InputError
-from valleyscope.estimation import Grid, estimate_criteria, full_space_draws
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import ModelSettings, Transformer, sequence_losses
-from valleyscope.weights import at_weights, flat_weights
+from valleyscope.landscape.estimators import Grid, estimate_criteria, full_space_draws
+from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 
 K = 5
 GRID = {"k": K, "dims": [2, 4], "sigmas": [1e-3, 1e-2], "samples": 24, "seed": 3}

@@ -6,7 +6,7 @@ import torch
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import sequence_losses
+from valleyscope.models.model import sequence_losses
 from valleyscope.traces import spectrum, traces
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from valleyscope import trace_path
+from valleyscope.connectivity.finders import Descent, NebSettings, autoneb, relax
+from valleyscope.connectivity.profile import curvature_profile, loss_profile
+from valleyscope.engine.weights import flat_weights
 from valleyscope.errors import InputError
-from valleyscope.finders import Descent, NebSettings, autoneb, relax
-from valleyscope.profile import curvature_profile, loss_profile
-from valleyscope.weights import flat_weights
 
 NEB = NebSettings(pivots=2, spring=0.03, insert_above=1.1, most_pivots=3, refine=2)
 DESCENT = Descent(0.9, 1e-3, [8, 6], [4, 0], [0.05, 0.05])

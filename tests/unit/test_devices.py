@@ -7,13 +7,13 @@ Fisher) cannot run there; it is left out.
 import pytest
 import torch
 
-from valleyscope import operators
 from valleyscope.dynamics import SgdSettings, stochastic_gradients
-from valleyscope.gauss_newton import GaussNewtonOperator
+from valleyscope.engine import operators
+from valleyscope.engine.gauss_newton import GaussNewtonOperator
+from valleyscope.engine.noise import scores
+from valleyscope.engine.weights import replica_gradients, replica_losses
 from valleyscope.hessian import HessianOperator
-from valleyscope.model import ModelSettings, Transformer, sequence_losses
-from valleyscope.noise import scores
-from valleyscope.weights import replica_gradients, replica_losses
+from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 
 R, n, T = 3, 6, 4
 SETTINGS = {"vocab_size": 16, "context": T, "depth": 1, "width": 8, "heads": 2, "kv_heads": 1}

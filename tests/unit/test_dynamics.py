@@ -3,11 +3,11 @@ import torch
 from torch import nn
 
 from valleyscope.dynamics import SgdSettings, projected_sgd, stochastic_gradients
+from valleyscope.engine.noise import GradientCovariance, scores
+from valleyscope.engine.weights import at_weights, flat_weights
 from valleyscope.errors import InputError
-from valleyscope.model import sequence_losses
-from valleyscope.noise import GradientCovariance, scores
+from valleyscope.models.model import sequence_losses
 from valleyscope.paths import Path, straight_line
-from valleyscope.weights import at_weights, flat_weights
 
 SLOPE, STIFFNESS = 0.3, 2.0
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from valleyscope import reference
+from valleyscope.report import reference
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reliability"))
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 import yaml
 
-import _workflow
-from valleyscope.architectures import KINDS
+import dag.options
 from valleyscope.artifacts import save_tensors
 from valleyscope.errors import InputError
-from valleyscope.model import ModelSettings, Transformer
+from valleyscope.models.architectures import KINDS
+from valleyscope.models.model import ModelSettings, Transformer
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(p.stem for p in (ROOT / "src").glob("*.py") if not p.stem.startswith("_"))
@@ -58,24 +58,24 @@ def test_a_wrong_configuration_stops_with_one_line_before_any_job(override, expe
 
 
 def test_sources_of_a_stage_are_its_imports_and_nothing_else():
-    plot = _workflow.sources("plot_cost")
+    plot = dag.options.sources("plot_cost")
     assert plot[0] == "src/plot_cost.py"
-    assert "src/valleyscope/plotting/cost.py" in plot
-    assert "src/valleyscope/plotting/style.py" in plot
+    assert "src/valleyscope/figures/landscape/cost.py" in plot
+    assert "src/valleyscope/figures/style.py" in plot
     assert not any("criteria" in path or "hessian" in path for path in plot)
-    assert "src/valleyscope/paths.py" in _workflow.sources("connect_minima")
-    assert "src/valleyscope/paths.py" not in _workflow.sources("find_eigenpairs")
-    assert "src/valleyscope/corpus.py" not in _workflow.sources("train_model")
+    assert "src/valleyscope/paths.py" in dag.options.sources("connect_minima")
+    assert "src/valleyscope/paths.py" not in dag.options.sources("find_eigenpairs")
+    assert "src/valleyscope/models/corpus.py" not in dag.options.sources("train_model")
 
 
 def test_every_source_file_is_used_by_some_stage_or_the_benchmark():
-    used = {path for stage in STAGES for path in _workflow.sources(stage)}
+    used = {path for stage in STAGES for path in dag.options.sources(stage)}
     # Operators offered to users that no figure needs yet are measured with the others.
-    benchmark = _workflow._imports(ROOT / "benchmarks/measure_engine.py")
+    benchmark = dag.options._imports(ROOT / "benchmarks/measure_engine.py")
     used |= {str(path.relative_to(ROOT)) for path in benchmark}
-    used |= set(_workflow.sources("valleyscope/__main__"))  # the command
+    used |= set(dag.options.sources("valleyscope/__main__"))  # the command
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*.py")}
-    of_the_snakefile = {"src/_workflow.py", "src/_plan.py", "src/valleyscope/configuration.py"}
+    of_the_snakefile = {f"src/dag/{name}.py" for name in ("__init__", "options", "plan", "configuration")}
     assert there - used == of_the_snakefile
 
 
@@ -109,8 +109,8 @@ def architecture_config(settings, kind):
 def test_an_architecture_s_options_are_quoted_and_complete_its_settings(kind, task, added):
     settings = {"width": 4, "depth": 2}
     config = architecture_config(settings, kind)
-    assert _workflow.task({"kind": kind}) == task
-    found = parsed(_workflow.architecture(config, "chosen", samples=33))
+    assert dag.options.task({"kind": kind}) == task
+    found = parsed(dag.options.architecture(config, "chosen", samples=33))
     assert json.loads(found.pop("--settings")) == settings | added
     assert found == {"--kind": kind, "--context": "9", "--samples": "33", "--held-out": "7"}
     assert settings == {"width": 4, "depth": 2}  # the configuration itself is not completed
@@ -121,11 +121,11 @@ def test_the_order_of_an_architecture_s_keys_changes_no_option():
         architecture_config(settings, "mlp")
         for settings in ({"width": 4, "depth": 2}, {"depth": 2, "width": 4})
     )
-    assert _workflow.architecture(first, "chosen", 1) == _workflow.architecture(second, "chosen", 1)
+    assert dag.options.architecture(first, "chosen", 1) == dag.options.architecture(second, "chosen", 1)
 
 
 def test_tasks_are_those_of_the_library():
-    assert {kind: _workflow.task({"kind": kind}) for kind in KINDS} == {k: v.task for k, v in KINDS.items()}
+    assert {kind: dag.options.task({"kind": kind}) for kind in KINDS} == {k: v.task for k, v in KINDS.items()}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -209,11 +209,11 @@ def test_d6_asks_a_cluster_for_gpus():
 
 
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line(monkeypatch, tmp_path):
-    _workflow.require_writable({"results": str(tmp_path / "a/b")})
+    dag.options.require_writable({"results": str(tmp_path / "a/b")})
     asked = []
     monkeypatch.setattr("os.access", lambda path, mode: asked.append(path))
     with pytest.raises(InputError, match=r"output\.results: .*a/b cannot be written"):
-        _workflow.require_writable({"results": str(tmp_path / "a/b")})
+        dag.options.require_writable({"results": str(tmp_path / "a/b")})
     assert asked == [tmp_path]
 
 
@@ -277,6 +277,6 @@ def test_grids_that_do_not_fit_give_one_line(tmp_path):
 
 
 def test_kinds_of_text_are_those_of_the_library():
-    from valleyscope.architectures import KINDS
+    from valleyscope.models.architectures import KINDS
 
-    assert set(_workflow.TEXT_KINDS) == {name for name, kind in KINDS.items() if kind.task == "text"}
+    assert set(dag.options.TEXT_KINDS) == {name for name, kind in KINDS.items() if kind.task == "text"}

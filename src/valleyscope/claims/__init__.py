@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from valleyscope.claims import increments, paths
+from valleyscope.claims import connectivity, landscape
 from valleyscope.claims.verdicts import Tables
 
-CLAIMS = [*increments.CLAIMS, *paths.CLAIMS]
+CLAIMS = [*landscape.CLAIMS, *connectivity.CLAIMS]
 
 
 def judge_claims(tables: Tables, limits: dict[str, float]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.errors import InputError
-from valleyscope.intervals import student_interval
+from valleyscope.readings.intervals import student_interval
 
 REPRODUCED, PARTLY, NOT, UNTESTABLE = "reproduced", "partly", "not reproduced", "not testable here"
 Tables = dict[str, pd.DataFrame]  # by name: results/README.md

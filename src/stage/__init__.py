@@ -1,0 +1,1 @@
+"""What the stages, the scripts beside this folder, share."""

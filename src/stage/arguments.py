@@ -1,0 +1,104 @@
+"""What every stage shares: arguments, threads, progress, and one clear line for every error."""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from valleyscope.artifacts import provenance
+from valleyscope.errors import InputError, one_line
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str):
+        self.exit(2, f"{Path(self.prog).stem}: error: {one_line(message)}; see --help\n")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser whose help is the stage's docstring, examples included."""
+    result = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--threads", type=int, default=1, help="threads of torch")
+    result.add_argument("--device", default="cpu", help="cpu or cuda")
+    return result
+
+
+def settings(kind: type) -> Callable[[str], object]:
+    """An argument type: a JSON object whose keys are the fields of the dataclass `kind`."""
+
+    def parse(text: str):
+        try:
+            return kind(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"not a valid {kind.__name__}: {error}") from None
+
+    return parse
+
+
+def run(
+    main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser, keep_memory: bool = True
+) -> None:
+    """Parse, set threads, memory and determinism, call `main`; a mendable error ends in one line."""
+    parsed = arguments.parse_args()
+    stage = Path(sys.argv[0]).stem
+    warnings.formatwarning = lambda message, *_: f"{stage}: warning: {message}\n"
+    if "torch" in sys.modules:
+        import torch
+
+        from valleyscope.engine.memory import keep_freed_memory
+
+        if parsed.device == "cuda" and not torch.cuda.is_available():
+            sys.exit(f"{stage}: error: device cuda: torch sees no GPU; set device: cpu")
+        torch.set_num_threads(parsed.threads)
+        if keep_memory:
+            keep_freed_memory()
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS needs it
+        # As torch.use_deterministic_algorithms(True), which also loads the compiler: as long as torch again.
+        torch.set_deterministic_debug_mode("error")
+        torch.set_float32_matmul_precision("highest")
+    try:
+        main(parsed)
+    except (InputError, FloatingPointError, OSError) as error:
+        sys.exit(f"{stage}: error: {one_line(str(error))}")
+    except KeyboardInterrupt:
+        print(f"{stage}: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def meta(parsed: argparse.Namespace, *inputs: Path) -> dict:
+    """Provenance of what this call writes: all arguments but paths and threads, and checksums of inputs."""
+    chosen = {
+        name: getattr(value, "__dict__", value)
+        for name, value in sorted(vars(parsed).items())
+        if name not in ("threads", "device") and not _is_path(value)
+    }
+    return provenance(chosen, list(inputs), parsed.threads, parsed.device)
+
+
+def _is_path(value) -> bool:
+    return isinstance(value, Path) or (isinstance(value, list) and any(map(_is_path, value)))
+
+
+class _Lines:
+    """A stream that turns a progress bar's redraws into lines, for logs."""
+
+    def write(self, text: str) -> None:
+        text = text.replace("\r", "").strip()
+        if text:
+            sys.stderr.write(text + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def progress(total: int, name: str, unit: str) -> tqdm:
+    """A progress bar on a terminal; elsewhere a line every ten seconds."""
+    if sys.stderr.isatty():
+        return tqdm(total=total, desc=name, unit=unit)
+    return tqdm(total=total, desc=name, unit=unit, file=_Lines(), mininterval=10, ncols=100)

@@ -1,0 +1,1 @@
+"""Paper B: low-loss paths between minima, and what lies along them."""

@@ -1,0 +1,1 @@
+"""The curvature engine: products with Hessians, gradients at many weights, memory and time."""

@@ -1,0 +1,91 @@
+"""δ_k on the plane of the two leading eigenvectors: true, quadratic model, difference."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from valleyscope.figures.style import new_figure
+
+WEIGHTS = {"trained": "trained weights", "minimisers": "minimiser of $L_k$"}
+TITLES = {
+    "true": r"$\delta_k - \delta_k(0)$",
+    "quadratic": "quadratic model",
+    "difference": "true minus model",
+}
+SHADES = 25  # odd: the middle one, white, holds 0
+
+
+def planes(geometry: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The plane of each weights setting: first seed, largest k, changes from its centre and their difference."""
+    found = {}
+    for weights, rows in geometry.dropna().groupby("weights", sort=False):
+        rows = rows[rows["seed"] == rows["seed"].min()]
+        plane = rows[rows["k"] == rows["k"].max()].copy()
+        # An even grid lacks 0: then the point next to it stands for it.
+        centre = plane.loc[np.hypot(plane["x"], plane["y"]).idxmin()]
+        for name in ("true", "quadratic"):
+            plane[name] -= centre[name]
+        found[weights] = plane.assign(difference=plane["true"] - plane["quadratic"])
+    return found
+
+
+def draw(geometry: pd.DataFrame) -> tuple[Figure, str]:
+    """A row a weights setting; true and quadratic share a colour scale, the difference has its own."""
+    shown = planes(geometry)
+    figure, axes = new_figure(0.2 + 2.1 * len(shown), rows=len(shown), columns=3, squeeze=False)
+    for row, (weights, plane) in zip(axes, shown.items(), strict=True):
+        shared = plane[["true", "quadratic"]].abs().max().max()
+        for panel, name in zip(row, TITLES, strict=True):
+            limit = plane["difference"].abs().max() if name == "difference" else shared
+            filled = _draw_plane(panel, plane, name, limit)
+            panel.set_title(TITLES[name])
+            if name != "true":
+                bar = figure.colorbar(
+                    filled, ax=row[:2] if name == "quadratic" else panel, shrink=0.8, ticks=MaxNLocator(5)
+                )
+                bar.set_label("nats", size=7)
+                bar.ax.tick_params(labelsize=6)
+                bar.ax.yaxis.get_offset_text().set_size(6)
+        seed, k = plane["seed"].iloc[0], plane["k"].iloc[0]
+        row[0].set_title(f"{TITLES['true']}, {WEIGHTS[weights]}\nseed {seed}, k = {k}")
+        row[0].set_ylabel("displacement along $u_2$")
+    return figure, _caption(shown)
+
+
+def _draw_plane(panel: plt.Axes, plane: pd.DataFrame, name: str, limit: float):
+    """Filled contours of one column, 0 in the middle of the colours, and lines at rounded values."""
+    limit = limit if limit > 0 else 1.0
+    grid = plane.pivot(index="y", columns="x", values=name)
+    filled = panel.contourf(
+        grid.columns, grid.index, grid, np.linspace(-limit, limit, SHADES + 1), cmap="RdBu_r"
+    )
+    filled.set_rasterized(True)  # thousands of small polygons otherwise
+    if grid.min().min() < grid.max().max():
+        lines = panel.contour(grid.columns, grid.index, grid, 6, colors="0.25", linewidths=0.5)
+        panel.clabel(lines, fontsize=5, fmt="%.3g")
+    panel.plot(0, 0, "k+", ms=4, mew=0.8)
+    panel.set_box_aspect(1)
+    panel.set_xlabel("displacement along $u_1$")
+    return filled
+
+
+def reach(plane: pd.DataFrame) -> float:
+    """Largest |δ − δ(0)| on the plane."""
+    return plane["true"].abs().max()
+
+
+def _caption(shown: dict[str, pd.DataFrame]) -> str:
+    errors = [
+        f"{plane['difference'].abs().max() / reach(plane):.2g} at the {WEIGHTS[weights].replace('$', '')} "
+        f"(k = {plane['k'].iloc[0]}, displacements up to {plane[['x', 'y']].abs().max().max():.2g}, |δ − δ(0)| up to {reach(plane):.2g} nats)"
+        for weights, plane in shown.items()
+    ]
+    seeds = ", ".join(str(seed) for seed in dict.fromkeys(plane["seed"].iloc[0] for plane in shown.values()))
+    return (
+        "Relative to the largest |δ − δ(0)| on the plane the quadratic model is off by at most "
+        f"{'; '.join(errors)}. Change of δ_k from the centre in nats, on the plane of the two leading eigenvectors u₁, u₂ of H^(k), + marks w_k; "
+        "white is 0; the first two panels of a row share their colours, the third has its own. "
+        f"This is one model (seed {seeds}), an example without an interval."
+    )

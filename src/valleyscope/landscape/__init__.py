@@ -1,0 +1,1 @@
+"""Paper A: what one more sample does to the landscape."""

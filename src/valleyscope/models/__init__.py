@@ -1,0 +1,1 @@
+"""The models that are studied, their data and their training."""

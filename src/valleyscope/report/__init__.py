@@ -1,0 +1,1 @@
+"""Pages, tables and texts made from a finished run."""

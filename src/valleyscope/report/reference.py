@@ -1,0 +1,325 @@
+"""What README and docs quote: blocks between markers, made from the committed reference results."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from valleyscope.artifacts import read_table
+from valleyscope.claims.verdicts import PARTLY
+from valleyscope.figures.engine import product_costs, solver_costs
+from valleyscope.readings.cost import table3
+from valleyscope.readings.intervals import student_interval
+from valleyscope.report.latex import ESTIMATORS
+from valleyscope.report.report import claimed, measured
+
+# Figures of the run, and of the benchmark of the curvature engine.
+FIGURES = (
+    "decay",
+    "ratio",
+    "anatomy",
+    "captured",
+    "expansion",
+    "precision",
+    "convergence",
+    "error_map",
+    "cost",
+    "published",
+    "spectrum",
+    "eigensolvers",
+    "geometry",
+    "sequences",
+    "architectures",
+    "valley",
+    "path_profile",
+    "path_groups",
+    "path_spectrum",
+    "path_criteria",
+    "projected_sgd",
+    "optimisers",
+    "unprojected",
+    "path_drift",
+    "drift_sweeps",
+    "branching",
+    "averages",
+    "training",
+)
+BENCHMARK_FIGURE = "engine"
+
+WHOLE_RUN = "(whole run)"
+UNDECIDED = "partly, reproduced in no cell:"
+
+# Tables of counts of what was tried and what went well, and the command that makes each again.
+COUNTS = {
+    "tests": "make test",
+    "determinism": "python tests/reliability/determinism.py",
+    "faults": "make faults",
+    "cluster": "make test-cluster",
+}
+
+
+def costs(benchmarks: Path) -> pd.DataFrame:
+    """Seconds and memory by rule, from Snakemake's benchmark files RULE/JOB.tsv.
+
+    The last row is the time during which at least one job ran: a benchmark file is written when its job
+    ends. Pauses between two parts of a run do not count.
+    """
+    files = sorted(benchmarks.glob("*/*.tsv"))
+    rows = pd.concat(
+        [
+            pd.read_csv(path, sep="\t").assign(rule=path.parent.name, end=path.stat().st_mtime)
+            for path in files
+        ]
+    )
+    wall = _covered(rows["end"] - rows["s"], rows["end"])
+    grouped = rows.groupby("rule")
+    seconds, memory = grouped["s"], pd.to_numeric(rows["max_rss"], errors="coerce").groupby(rows["rule"])
+    table = pd.DataFrame(
+        {
+            "jobs": grouped.size(),
+            "seconds": seconds.sum().round(1),
+            "longest": seconds.max().round(1),
+            "memory": memory.max().round(),
+        }
+    ).reset_index()
+    whole = {"rule": WHOLE_RUN, "jobs": len(rows), "seconds": round(wall, 1)}
+    whole |= {"longest": table["longest"].max(), "memory": table["memory"].max()}
+    return pd.concat([table, pd.DataFrame([whole])], ignore_index=True)
+
+
+def _covered(starts: pd.Series, ends: pd.Series) -> float:
+    """Length of the union of the intervals."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(zip(starts, ends, strict=True)):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, str]:
+    """What README and docs quote from committed tables and captions, by name of the block."""
+    products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
+    solvers = read_table(benchmarks / "solvers.csv", ["library", "method", "seconds", "residual"])
+    captions = {
+        f"caption-{name}": (figures / f"{name}.txt").read_text(encoding="utf-8").strip()
+        for name in (*FIGURES, BENCHMARK_FIGURE)
+    }
+    claims = read_table(reference / "claims.csv", ["id", "verdict", "held", "side", "figure", "tables"])
+    return captions | {
+        "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
+        "claims": claims_block(claims),
+        "verdicts": verdicts_block(claims),
+        "ledger": ledger_block(claims),
+        "table3": table3_block(
+            read_table(reference / "timing.csv", ["procedure", "stage", "estimator", "seconds"]),
+            read_table(reference / "accuracy.csv", ["sigma", "direct", "difference"]),
+        ),
+        "memory": memory_block(
+            read_table(benchmarks / "probe_memory.csv", ["size", "dim", "k", "samples", "peak_bytes"]),
+            read_table(benchmarks / "probe_overhead.csv", ["way", "repeat", "seconds"]),
+        ),
+        "scale": scale_block(
+            read_table(
+                benchmarks / "scale.csv",
+                ["section", "rule", "size", "sequence_flops", "flops", "hours", "memory"],
+            )
+        ),
+        "reliability": reliability_block(
+            {
+                name: read_table(benchmarks / f"{name}.csv", ["kind", "injected", "survived"])
+                for name in COUNTS
+            }
+        ),
+        "rounding": rounding_block(
+            read_table(benchmarks / "rounding.csv", ["run", "condition", "stage", "differing", "largest"])
+        ),
+        "processors": processors_block(
+            read_table(
+                benchmarks / "processors.csv", ["id", "verdict", "verdict_reference", "shift", "agrees"]
+            )
+        ),
+        "products": products_block(products),
+        "solvers": solvers_block(solvers),
+    }
+
+
+def fill_blocks(text: str, blocks: dict[str, str]) -> str:
+    """Replace what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` for each NAME."""
+    for name, block in blocks.items():
+        pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
+        text = re.sub(pattern, lambda m, b=block: m[1] + b + "\n" + m[2], text, flags=re.DOTALL)
+    return text
+
+
+def costs_block(table: pd.DataFrame) -> str:
+    """A Markdown table of the costs, dearest rule first, then the run's wall-clock time."""
+    lines = ["| rule | jobs | seconds, all jobs | longest job | memory, MB |", "|---|---|---|---|---|"]
+    whole = table["rule"] == WHOLE_RUN
+    for row in table[~whole].sort_values("seconds", ascending=False).itertuples():
+        lines.append(
+            f"| `{row.rule}` | {row.jobs} | {row.seconds:.0f} | {row.longest:.0f} | {row.memory:.0f} |"
+        )
+    last = table[whole].iloc[0]
+    lines.append(
+        f"| whole run, time in which a job ran | {last['jobs']} | {last['seconds']:.0f} "
+        f"| | {last['memory']:.0f} |"
+    )
+    return "\n".join(lines)
+
+
+def scale_block(table: pd.DataFrame) -> str:
+    """A Markdown table of another configuration's estimated cost by rule, dearest first, and the total."""
+    rate = (table["flops"] / table["hours"]).median() / 3600
+    models = table.groupby("section", sort=False)[["size", "sequence_flops"]].first()
+    sizes = " and ".join(f"{row.sequence_flops / 1e9:.3g}" for row in models.itertuples())
+    lines = [
+        f"N = {models['size'].max():,}; {sizes} GFLOP for a gradient of one sequence, Paper A and Paper B; "
+        f"{rate / 1e12:.3g} TFLOP/s sustained.\n",
+        "| rule | operations, PFLOP | hours | memory, GB |",
+        "|---|---|---|---|",
+    ]
+    for row in table.sort_values("flops", ascending=False).itertuples():
+        lines.append(f"| `{row.rule}` | {row.flops / 1e15:.3g} | {row.hours:.2g} | {row.memory / 1e9:.3g} |")
+    lines.append(f"| all | {table['flops'].sum() / 1e15:.3g} | {table['hours'].sum():.2g} | |")
+    return "\n".join(lines)
+
+
+def reliability_block(counts: dict[str, pd.DataFrame]) -> str:
+    """A Markdown table of what was tried and what went well, with the command of each row."""
+    lines = ["| checked | injected | survived | command |", "|---|---|---|---|"]
+    for name, table in counts.items():
+        for row in table.itertuples():
+            lines.append(f"| {row.kind} | {row.injected:,} | {row.survived:,} | `{COUNTS[name]}` |")
+    return "\n".join(lines)
+
+
+def rounding_block(table: pd.DataFrame) -> str:
+    """A Markdown table of the largest relative difference of any number of a stage, by run and condition."""
+    conditions = list(table["condition"].unique())
+    lines = ["| run | stage | " + " | ".join(conditions) + " |", "|---" * (2 + len(conditions)) + "|"]
+    largest = table.pivot_table(index=["run", "stage"], columns="condition", values="largest", aggfunc="max")
+    for (run, stage), row in largest.iterrows():
+        cells = ["none" if row[name] == 0 else f"{row[name]:.1e}" for name in conditions]
+        lines.append(_line([run, f"`{stage}`", *cells]))
+    return "\n".join(lines)
+
+
+def processors_block(table: pd.DataFrame) -> str:
+    """What a run on another kind of processor said otherwise than the reference."""
+    other = table[table["verdict"] != table["verdict_reference"]]
+    flips = [f"{row.id} ({row.verdict}; reference: {row.verdict_reference})" for row in other.itertuples()]
+    largest = table.loc[table["shift"].idxmax()]
+    return (
+        f"{table['agrees'].sum()} of {len(table)} claims agree with the reference within the tolerances of "
+        f"`make check`. Other verdicts: {', '.join(flips) or 'none'}. The value that moved most is that of "
+        f"{largest['id']}: by {largest['shift']:.2g} of the intervals."
+    )
+
+
+def claims_block(claims: pd.DataFrame) -> str:
+    """The short table of claims: what was claimed, what was measured, the verdict, the figure behind it."""
+    lines = ["| | claim | measured | claimed | verdict |", "|---|---|---|---|---|"]
+    for row in claims.itertuples():
+        linked = f"[**{row.verdict}**](figures/{row.figure}.png)"
+        lines.append(_line([row.id, row.statement, measured(row), claimed(row), linked]))
+    return "\n".join(lines)
+
+
+def ledger_block(claims: pd.DataFrame) -> str:
+    """Every column of claims.csv, a section a claim."""
+    parts = []
+    for row in claims.itertuples():
+        named = [] if row.tables == "none" else row.tables.split()
+        tables = ", ".join(f"`{name}.csv`" for name in named) or "no table"
+        parts.append(
+            f"## {row.id}: {row.statement}\n\n"
+            f"**{row.verdict}** ({row.source}).\n\n"
+            f"- Measured: {row.metric}: {measured(row)}; claimed: {claimed(row)}.\n"
+            f"- Control: {row.control}.\n"
+            f"- Scale: {row.scale}.\n"
+            f"- Behind it: [{row.figure}](../figures/{row.figure}.png), {tables}."
+        )
+    return "\n\n".join(parts)
+
+
+def verdicts_block(claims: pd.DataFrame) -> str:
+    """Which claims of each paper got which verdict; "partly" told apart by whether any cell holds."""
+    nowhere = (claims["verdict"] == PARTLY) & (claims["held"] == 0)
+    claims = claims.assign(verdict=claims["verdict"].mask(nowhere, UNDECIDED))
+    sentences = []
+    for letter, name in (("A", "Paper A"), ("B", "Paper B"), ("C", "Both")):
+        of_paper = claims[claims["id"].str.startswith(letter)]
+        by_verdict = of_paper.groupby("verdict", sort=False)["id"].agg(", ".join)
+        told = "; ".join(f"{verdict} {ids}" for verdict, ids in by_verdict.items())
+        sentences.append(f"- {name}: {told}.")
+    return "\n".join(sentences)
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def table3_block(timing: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+    """Table 3 of Paper A with the columns it lacks."""
+    lines = [
+        "| procedure | estimator | I, s | II, s | III, s | evaluation / closed form | end to end, s "
+        "| end to end / closed form | products | s to 1 % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in table3(timing, accuracy).itertuples():
+        stages = [
+            f"{getattr(row, s):.3g} ± {getattr(row, s + '_sd'):.2g}" if pd.notna(getattr(row, s)) else "–"
+            for s in ("stage_1", "stage_2", "stage_3")
+        ]
+        reached = row.to_one_percent
+        last = "–" if pd.isna(reached) else "never" if reached == float("inf") else f"{reached:.3g}"
+        cells = [row.procedure, ESTIMATORS[row.estimator], *stages, f"{row.evaluation_ratio:,.0f}"]
+        cells += [f"{row.end_to_end:.3g}", f"{row.end_to_end_ratio:.2f}", f"{row.products}", last]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def memory_block(memory: pd.DataFrame, overhead: pd.DataFrame) -> str:
+    """What a probe of a large model took, and what the general path costs over the study's own calls."""
+    row = memory.iloc[0]
+    wide = overhead.pivot(index="repeat", columns="way", values="seconds")
+    mean, low, high = student_interval(wide["probe"] / wide["study"] - 1)
+    return (
+        f"Measured on the reference machine: N = {row['size'] / 1e6:.1f} million weights in float32, D = "
+        f"{row['dim']:.0f}, k = {row['k']:.0f}, S = {row['samples']:.0f} took "
+        f"{row['peak_bytes'] / 2**30:.1f} GiB at the peak and {row['seconds'] / 60:.0f} minutes. On the "
+        f"study's model `probe` takes {mean:.1%} "
+        f"[{low:.1%}, {high:.1%}] more time than the study's own calls (mean and 95 % interval over "
+        f"{len(wide)} turns)."
+    )
+
+
+def products_block(products: pd.DataFrame) -> str:
+    """A Markdown table of the cost of one product, cheapest first, by operator."""
+    gradient = products.query("operator == 'gradient'").iloc[0]
+    lines = [
+        "| operator | library, way | gradients (range) | memory returned | peak memory, gradients |",
+        "|---|---|---|---|---|",
+    ]
+    table = product_costs(products)
+    for operator in ("Hessian", "Gauss-Newton", "Fisher", "gradient noise"):
+        for row in table[table["operator"] == operator].itertuples():
+            cost = f"{row.median:.2f} ({row.min:.2f} to {row.max:.2f})"
+            peak = row.peak / gradient["peak_bytes"]
+            way = f"{row.library}, {row.way}"
+            lines.append(f"| {operator} | {way} | {cost} | {row.returned:.2f} | {peak:.1f} |")
+    return "\n".join(lines)
+
+
+def solvers_block(solvers: pd.DataFrame) -> str:
+    """A Markdown table of what the leading eigenpairs cost, fastest first."""
+    lines = [
+        "| library, method | seconds | gradients | products | worst residual / λ₁ |",
+        "|---|---|---|---|---|",
+    ]
+    for row in solver_costs(solvers).itertuples():
+        lines.append(
+            f"| {row.library}, {row.method} | {row.seconds:.1f} | {row.gradients:.0f} "
+            f"| {row.products:.0f} | {row.residual:.1e} |"
+        )
+    return "\n".join(lines)

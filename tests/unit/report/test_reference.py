@@ -1,0 +1,148 @@
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from valleyscope.report.reference import (
+    BENCHMARK_FIGURE,
+    FIGURES,
+    claims_block,
+    costs,
+    costs_block,
+    fill_blocks,
+    ledger_block,
+    processors_block,
+    reliability_block,
+    rounding_block,
+    text_blocks,
+    verdicts_block,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_costs_add_up_the_jobs_of_a_rule(tmp_path):
+    for rule, job, seconds, memory, end in (
+        ("train_model", "0", 10.0, 100.0, 1010),
+        ("train_model", "1", 12.0, "NA", 1014),
+        ("plot_figure", "cost", 1.5, 50.0, 1017),
+    ):
+        path = tmp_path / rule / f"{job}.tsv"
+        path.parent.mkdir(exist_ok=True)
+        pd.DataFrame({"s": [seconds], "max_rss": [memory]}).to_csv(path, sep="\t", index=False)
+        os.utime(path, (end, end))
+    table = costs(tmp_path).set_index("rule")
+    assert table.loc["train_model"].tolist() == [2, 22.0, 12.0, 100.0]
+    assert table.loc["plot_figure"].tolist() == [1, 1.5, 1.5, 50.0]
+    assert table.loc["(whole run)"].tolist() == [3, 15.5, 12.0, 100.0]  # not the pause from 1014 to 1015.5
+
+
+def test_blocks_are_replaced_and_the_rest_is_kept():
+    rows = [("a", 2, 3.4, 2.0, 9), ("(whole run)", 2, 2.1, 2.0, 9)]
+    table = pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "longest", "memory"])
+    text = "x\n<!-- costs:begin -->\nold\n<!-- costs:end -->\n"
+    text += "<!-- caption-cost:begin -->\n<!-- caption-cost:end -->\ny"
+    blocks = {"costs": costs_block(table), "caption-cost": "It costs."}
+    filled = fill_blocks(text, blocks)
+    assert "old" not in filled
+    assert "| `a` | 2 | 3 | 2 | 9 |\n| whole run, time in which a job ran | 2 | 2 | | 9 |" in filled
+    assert "<!-- caption-cost:begin -->\nIt costs.\n<!-- caption-cost:end -->\ny" in filled
+    assert fill_blocks(filled, blocks) == filled
+
+
+TEXTS = [
+    ROOT / "README.md",
+    *(ROOT / f"docs/{name}.md" for name in ("figures", "claims", "curvature", "probing")),
+    *(ROOT / f"docs/{name}.md" for name in ("scale", "reproducibility")),
+]
+
+
+def test_readme_and_docs_say_what_the_reference_says():
+    blocks = text_blocks(ROOT / "results/reference", ROOT / "benchmarks/results", ROOT / "figures")
+    together = ""
+    for path in TEXTS:
+        text = path.read_text()
+        assert fill_blocks(text, blocks) == text, path.name
+        together += text
+    for block in blocks:
+        assert f"<!-- {block}:begin -->" in together
+    for name in (*FIGURES, BENCHMARK_FIGURE):
+        assert f"figures/{name}.png" in together
+
+
+def test_counts_and_rounding_are_quoted_with_command_and_worst_number():
+    tests = pd.DataFrame({"kind": ["oracle tests"], "injected": [1200], "survived": [1199]})
+    assert reliability_block({"tests": tests}).endswith("| oracle tests | 1,200 | 1,199 | `make test` |")
+    rows = [("smoke", "two threads", "train", 0.0, 0.0), ("smoke", "two threads", "train", 0.5, 2e-7)]
+    rows += [("smoke", "other instructions", "train", 0.0, 0.0)]
+    table = pd.DataFrame(rows, columns=["run", "condition", "stage", "differing", "largest"])
+    assert rounding_block(table).endswith("| smoke | `train` | 2.0e-07 | none |")
+
+
+def test_links_of_readme_and_docs_lead_to_files():
+    for path in TEXTS:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+            assert "://" in target or (path.parent / target).exists(), (path.name, target)
+
+
+def claims_of(*rows):
+    common = {"source": "somewhere", "metric": "γ", "threshold": 0.1, "side": "below", "control": "flat"}
+    common |= {"scale": "5 values", "figure": "decay", "tables": "slopes terms"}
+    return pd.DataFrame([common | row for row in rows])
+
+
+MEASURED = {"value": 0.1234, "low": 0.1, "high": 0.2}
+NOTHING = dict.fromkeys(MEASURED, float("nan"))
+
+
+def test_claims_are_quoted_with_interval_verdict_and_figure_and_bars_are_escaped():
+    claims = claims_of({"id": "A1", "statement": "|a| falls", "verdict": "partly", **MEASURED})
+    block = claims_block(claims)
+    row = "| A1 | \\|a\\| falls | 0.123 [0.1, 0.2] | ≤ 0.1 | [**partly**](figures/decay.png) |"
+    assert row in block
+    ledger = ledger_block(claims)
+    assert "## A1: |a| falls\n\n**partly** (somewhere)." in ledger
+    assert "Measured: γ: 0.123 [0.1, 0.2]; claimed: ≤ 0.1." in ledger
+    assert "Control: flat." in ledger
+    assert "[decay](../figures/decay.png), `slopes.csv`, `terms.csv`." in ledger
+
+
+def test_a_claim_without_an_interval_says_so_and_sides_are_told():
+    rows = [
+        {"id": "B1", "statement": "x", "verdict": "not testable here", "side": side, **NOTHING}
+        for side in ("within", "above")
+    ]
+    block = claims_block(claims_of(*rows))
+    assert "| no interval | ± 0.1 |" in block
+    assert "| no interval | > 0.1 |" in block
+
+
+def test_another_processors_verdicts_are_told_where_they_differ():
+    table = pd.DataFrame(
+        [("A1", "partly", "partly", 0.3, True), ("B1", "partly", "reproduced", 0.7, True)],
+        columns=["id", "verdict", "verdict_reference", "shift", "agrees"],
+    )
+    block = processors_block(table)
+    assert block.startswith("2 of 2 claims agree")
+    assert "Other verdicts: B1 (partly; reference: reproduced)." in block
+    assert block.endswith("that of B1: by 0.7 of the intervals.")
+    assert "Other verdicts: none." in processors_block(table[:1])
+
+
+def test_verdicts_are_listed_by_paper():
+    rows = [
+        ("A1", "partly", 1),
+        ("A2", "reproduced", 2),
+        ("A3", "partly", 2),
+        ("B1", "not reproduced", 0),
+        ("C1", "partly", 0),
+    ]
+    block = verdicts_block(
+        claims_of(*({"id": i, "verdict": v, "held": h, "statement": "", **MEASURED} for i, v, h in rows))
+    )
+    assert block.splitlines() == [
+        "- Paper A: partly A1, A3; reproduced A2.",
+        "- Paper B: not reproduced B1.",
+        "- Both: partly, reproduced in no cell: C1.",
+    ]
