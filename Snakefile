@@ -502,7 +502,7 @@ rule estimate_criteria:
     shell:
         "python src/estimate_criteria.py"
         + POINT
-        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        + " --regime {wildcards.regime} --eigen {input.eigen:q}"
         " --candidates {params.candidates} --candidate-draws {params.draws} --dims {params.dims} --sigmas {params.sigmas}"
         " --samples {params.samples} --estimates {output.estimates:q} --terms {output.terms:q}"
         " --point {output.point:q} 2>&1 | tee {log:q}"
@@ -513,14 +513,14 @@ rule estimate_fixed_weights:
     input:
         tokens=rules.encode_corpus.output.tokens,
         checkpoint=lambda w: (
-            CHECKPOINTS["trained"].format(seed=w.seed) if w.weights == "trained" else []
+            CHECKPOINTS["trained"].format(seed=w.seed) if w.regime == "trained" else []
         ),
     output:
-        f"{OUT}/parts/landscape/fixed_{{weights}}_{{seed}}.csv",
+        f"{OUT}/parts/landscape/fixed_{{regime}}_{{seed}}.csv",
     log:
-        f"{OUT}/logs/estimate_fixed_weights/{{weights}}_{{seed}}.log",
+        f"{OUT}/logs/estimate_fixed_weights/{{regime}}_{{seed}}.log",
     benchmark:
-        f"{OUT}/benchmarks/estimate_fixed_weights/{{weights}}_{{seed}}.tsv"
+        f"{OUT}/benchmarks/estimate_fixed_weights/{{regime}}_{{seed}}.tsv"
     conda:
         "envs/environment.yaml"
     resources:
@@ -536,7 +536,7 @@ rule estimate_fixed_weights:
     shell:
         "python src/estimate_fixed_weights.py --threads {threads} {params.problem}"
         " --data-seed {wildcards.seed} --tokens {input.tokens:q} {params.checkpoint}"
-        " --weights {wildcards.weights} --k {params.k} --candidates {params.candidates}"
+        " --regime {wildcards.regime} --k {params.k} --candidates {params.candidates}"
         " --sigmas {params.sigmas} --samples {params.samples} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -568,7 +568,7 @@ rule measure_expansion:
     shell:
         "python src/measure_expansion.py"
         + POINT
-        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        + " --regime {wildcards.regime} --eigen {input.eigen:q}"
         " --limit {params.limit} --expansion {params.expansion:q} --precision {params.precision:q}"
         " --errors {output.errors:q} --validity {output.validity:q} --moments {output.moments:q}"
         " 2>&1 | tee {log:q}"
@@ -598,7 +598,7 @@ rule compare_estimators:
     shell:
         "python src/compare_estimators.py"
         + POINT
-        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        + " --regime {wildcards.regime} --eigen {input.eigen:q}"
         " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --counts {params.grid[counts]}"
         " --out {output:q} 2>&1 | tee {log:q}"
 
@@ -629,7 +629,7 @@ rule compare_subspaces:
     shell:
         "python src/compare_subspaces.py"
         + POINT
-        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        + " --regime {wildcards.regime} --eigen {input.eigen:q}"
         " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --sets {params.grid[sets]}"
         " --batch {params.grid[batch]} --draws {params.grid[draws]} --tolerance {params.grid[tolerance]}"
         " --subspaces {output.subspaces:q} --index-sets {output.index_sets:q} --lemma5 {output.lemma5:q}"
@@ -660,7 +660,7 @@ rule map_geometry:
     shell:
         "python src/map_geometry.py"
         + POINT
-        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        + " --regime {wildcards.regime} --eigen {input.eigen:q}"
         " {params.geometry} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -691,7 +691,7 @@ rule measure_spectrum:
     shell:
         "python src/measure_spectrum.py"
         + POINT
-        + " --weights {wildcards.regime} --eigen {input.eigen:q}"
+        + " --regime {wildcards.regime} --eigen {input.eigen:q}"
         " --moved-eigen {input.moved:q} --dims {params.grid[dims]} --steps {params.grid[steps]}"
         " --probes {params.grid[probes]} --width {params.grid[width]} --points {params.grid[points]}"
         " --tolerance {params.tolerance} --density {output.density:q} --drift {output.drift:q}"
@@ -721,7 +721,7 @@ rule compare_eigensolvers:
     shell:
         "python src/compare_eigensolvers.py"
         + POINT
-        + " --weights {wildcards.regime} --count {params.grid[count]} --tolerances {params.grid[tolerances]}"
+        + " --regime {wildcards.regime} --count {params.grid[count]} --tolerances {params.grid[tolerances]}"
         " --steps {params.grid[steps]} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -750,7 +750,7 @@ rule compare_procedures:
     shell:
         "python src/compare_procedures.py"
         + POINT
-        + " --weights {wildcards.regime} --dim {params.grid[dim]}"
+        + " --regime {wildcards.regime} --dim {params.grid[dim]}"
         " --steps {params.grid[steps]} --sigma {params.grid[sigma]} --samples {params.grid[samples]}"
         " --tolerance {params.tolerance} --out {output.table:q} --eigenvalues {output.eigenvalues:q}"
         " 2>&1 | tee {log:q}"

@@ -2,7 +2,7 @@
 
 Example:
     python src/compare_eigensolvers.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained --k 16 \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained --k 16 \\
         --count 16 --tolerances 1e-1 1e-3 --steps 10 30 --out eigensolvers.csv
 """
 

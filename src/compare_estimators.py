@@ -2,7 +2,7 @@
 
 Example:
     python src/compare_estimators.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
         --eigen eigen.safetensors --k 64 --dims 1 10 30 --sigmas 1e-3 1e-2 --counts 8 64 --out estimators.csv
 """
 

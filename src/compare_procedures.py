@@ -2,7 +2,7 @@
 
 Example:
     python src/compare_procedures.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained --k 8 \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained --k 8 \\
         --dim 45 --steps 20 --sigma 1e-3 --samples 32 --tolerance 1e-3 --out published.csv \\
         --eigenvalues published_eigenvalues.csv
 """

@@ -2,7 +2,7 @@
 
 Example:
     python src/compare_subspaces.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
         --eigen eigen.safetensors --k 64 --dims 1 4 16 64 --sigmas 1e-4 1e-2 --sets 200 --batch 8 \\
         --draws 32 --tolerance 1e-3 --subspaces subspaces.csv --index-sets sets.csv --lemma5 lemma5.csv
 """

@@ -3,7 +3,7 @@
 Example:
     python src/estimate_criteria.py --tokens corpus/tokens.safetensors --model '{…}' \\
         --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors \\
-        --weights trajectory --eigen eigen.safetensors --k 64 --candidates 32 --candidate-draws 8 \\
+        --regime trajectory --eigen eigen.safetensors --k 64 --candidates 32 --candidate-draws 8 \\
         --dims 1 4 16 --sigmas 1e-4 1e-3 1e-2 --samples 24 \\
         --estimates criteria.csv --terms terms.csv --point point.csv
 """
@@ -71,7 +71,7 @@ def main(args):
     outputs = zip(tables, (args.estimates, args.terms, args.point), strict=True)
     # An exact estimate has no error; full space has no bound of D.
     empty = ["standard_error", "variance", "published_bound", "sharper_bound"]
-    stage.point.write(args, *outputs, key="regime", may_be_empty=empty)
+    stage.point.write(args, *outputs, may_be_empty=empty)
 
 
 if __name__ == "__main__":

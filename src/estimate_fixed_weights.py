@@ -2,7 +2,7 @@
 
 Example:
     python src/estimate_fixed_weights.py --tokens corpus/tokens.safetensors --model '{…}' \\
-        --sequences 8192 --data-seed 0 --held-out-sequences 256 --weights random --k 8 16 32 \\
+        --sequences 8192 --data-seed 0 --held-out-sequences 256 --regime random --k 8 16 32 \\
         --candidates 32 --sigmas 1e-3 1e-2 --samples 32 --out fixed.csv
 """
 
@@ -20,7 +20,7 @@ def main(args):
     model = stage.problem.model(args, args.checkpoint, seed=args.data_seed)
     grid = Grid([], args.sigmas, args.samples, args.data_seed)
     table = fixed_weights_criteria(model, sequence_losses, data, held_out[: args.candidates], args.k, grid)
-    table.insert(0, "weights", args.weights)
+    table.insert(0, "regime", args.regime)
     table.insert(1, "seed", args.data_seed)
     inputs = [args.tokens] + ([args.checkpoint] if args.checkpoint else [])
     write_table(table, args.out, stage.arguments.meta(args, *inputs), may_be_empty=["standard_error"])
@@ -29,7 +29,7 @@ def main(args):
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, help="weights; without it those drawn from the data seed")
-    parser.add_argument("--weights", required=True, help="what the table calls them")
+    parser.add_argument("--regime", required=True, help="what the table calls them")
     parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences in the mean losses")
     parser.add_argument("--candidates", type=int, required=True, help="held-out sequences for the next one")
     parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths")

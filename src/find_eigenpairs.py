@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 import stage.arguments
+import stage.point
 import stage.problem
-from valleyscope.artifacts import save_tensors, write_table
+from valleyscope.artifacts import save_tensors
 from valleyscope.eigen import converged_eigenpairs
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import sequence_losses
@@ -25,9 +26,6 @@ def main(args):
     eigen = converged_eigenpairs(operator, args.count, tol=args.tolerance, seed=args.data_seed)
     table = pd.DataFrame(
         {
-            "regime": args.regime,
-            "seed": args.data_seed,
-            "k": args.k,
             "rank": range(1, args.count + 1),
             "eigenvalue": eigen.values.numpy(),
             "residual": eigen.residuals.numpy(),
@@ -35,17 +33,14 @@ def main(args):
             "graph": "kept" if operator.graph_kept else "rebuilt",
         }
     )
+    stage.point.write(args, (table, args.table))
     meta = stage.arguments.meta(args, args.tokens, args.checkpoint)
-    write_table(table, args.table, meta)
     tensors = {"values": eigen.values, "vectors": eigen.vectors, "residuals": eigen.residuals}
     save_tensors(tensors, args.out, {**meta, "products": eigen.matvecs})
 
 
 if __name__ == "__main__":
-    parser = stage.problem.curvature_parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
-    parser.add_argument("--regime", required=True, help="which weights these are")
-    parser.add_argument("--k", type=int, required=True, help="sequences in the mean loss")
+    parser = stage.point.parser(__doc__)
     parser.add_argument("--count", type=int, required=True, help="eigenpairs")
     parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
     parser.add_argument("--out", type=Path, required=True, help="values, vectors, residuals")

@@ -18,9 +18,9 @@ def main(args):
     criteria = read_table(args.criteria, [*KEYS, "seed", "k", "estimate"])
     points = read_table(args.points, ["regime", "seed", "k", "next_square", "next_variance"])
     control = read_table(
-        args.fixed_weights, ["weights", "seed", "k", "next", "criterion", "sigma", "estimate"]
+        args.fixed_weights, ["regime", "seed", "k", "next", "criterion", "sigma", "estimate"]
     )
-    control = control.rename(columns={"weights": "regime"}).assign(dim=0, estimator="direct")
+    control = control.assign(dim=0, estimator="direct")
     slopes = pd.concat(
         [
             fit_slopes(criteria),

@@ -2,7 +2,7 @@
 
 Example:
     python src/map_geometry.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
         --eigen eigen.safetensors --k 64 --sigma 1e-2 --reach 3 --points 25 --out geometry.csv
 """
 

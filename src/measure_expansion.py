@@ -2,7 +2,7 @@
 
 Example:
     python src/measure_expansion.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --weights trained \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
         --eigen eigen.safetensors --k 64 --limit 0.1 \\
         --expansion '{"dims": [1, 16], "samples": 12, "sigmas": [1e-3, 1e-2]}' \\
         --precision '{"dims": [1, 16], "samples": 32, "sigmas": [1e-3, 1e-2]}' \\

@@ -2,7 +2,7 @@
 
 Example:
     python src/measure_spectrum.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors --weights trajectory \\
+        --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors --regime trajectory \\
         --eigen eigen_64.safetensors --k 64 \\
         --moved-eigen eigen_128.safetensors --dims 1 4 16 --steps 40 --probes 4 --width 0.01 \\
         --points 241 --tolerance 1e-3 --density spectrum.csv --drift drift.csv
@@ -59,9 +59,7 @@ def main(args):
     before = stage.point.eigenpairs(args)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     spectral = density(args, operator, before.values[0].item())
-    stage.point.write(
-        args, (spectral, args.density), (drift(args, model, data, before), args.drift), key="regime"
-    )
+    stage.point.write(args, (spectral, args.density), (drift(args, model, data, before), args.drift))
 
 
 if __name__ == "__main__":

@@ -77,24 +77,24 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.
     points = grid(regime=["trajectory", "minimisers"], seed=SEEDS, k=SIZES).assign(stationarity=stationarity)
     points["next_square"] = (points["k"] + 1.0) ** np.where(points["k"] < 32, 0.0, late)
     validity = grid(
-        weights=["trained", "minimisers"],
+        regime=["trained", "minimisers"],
         seed=SEEDS,
         dim=[4, N],
         quantity=["increment"],
         precision=["float64", "float32", "bfloat16"],
     )
     validity["sigma_star"], validity["sigma_floor"] = 5e-3 * (1 + 0.01 * validity["seed"]), 1e-5
-    estimators = grid(weights=["trained"], seed=SEEDS, dim=[10], sigma=SIGMAS, samples=[8, 64])
+    estimators = grid(regime=["trained"], seed=SEEDS, dim=[10], sigma=SIGMAS, samples=[8, 64])
     estimators["gaussian_moment"], estimators["value"], estimators["direct_se"] = 1.001, 1.0, 1e-4
     estimators["beyond"] = 1e-3
     estimators["difference"] = 1e-3 * off * (1 + 0.01 * estimators["seed"])
-    sets = grid(weights=["trained"], seed=SEEDS, dim=[4], draw=range(21))
+    sets = grid(regime=["trained"], seed=SEEDS, dim=[4], draw=range(21))
     sets["quadratic"] = np.where(sets["draw"] == 0, 10.0, 1.0)
-    lemma5 = grid(weights=["trained", "minimisers"], seed=SEEDS).assign(
+    lemma5 = grid(regime=["trained", "minimisers"], seed=SEEDS).assign(
         nonnegative=0.9, rank_correlation=0.5, off_diagonal=0.1, lambda_min=-0.05
     )
     subspaces = grid(
-        weights=["trained"],
+        regime=["trained"],
         seed=SEEDS,
         subspace=["top", "bottom", "random", "gradients", "increment"],
         dim=[1, 64],

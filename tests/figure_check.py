@@ -1,15 +1,19 @@
 """What every test of a figure asks for."""
 
 import itertools
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import pytest
+import yaml
 
 from valleyscope.figures import style
+from valleyscope.figures.captions import MOST_WORDS
+from valleyscope.figures.catalogue import FIGURES
 
 LARGEST = 300_000  # bytes
-THRESHOLDS = {"path_profile": {"low_loss": 1.2}, "path_drift": {"margin": 0.15}}  # of figures that show them
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "configs/default.yaml").read_text())
+LIMITS = CONFIG["readings"] | CONFIG["claims"]
 
 
 def grid(**axes):
@@ -17,42 +21,50 @@ def grid(**axes):
     return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
 
 
-def modules(cases):
-    """Parametrise over figure modules, by name."""
-    return pytest.mark.parametrize("module", cases, ids=lambda module: module.__name__.rsplit(".", 1)[1])
+def drawn(module, tables, **limits):
+    """The picture, its figure closed; nothing in its words may be undefined, and its caption is short.
+
+    `limits`: those that differ from the default configuration.
+    """
+    name = module.__name__.rsplit(".", 1)[1]
+    shown = {key: LIMITS[key] for key in FIGURES[name].limits} if name in FIGURES else {}
+    picture = module.draw(*(table.copy() for table in tables), **(shown | limits))
+    plt.close(picture.figure)
+    assert "nan" not in told(picture)
+    assert len(picture.caption.split()) <= MOST_WORDS
+    return picture
 
 
-def drawn(module, tables):
-    """The figure, closed, and its caption; nothing in the caption may be undefined."""
-    thresholds = THRESHOLDS.get(module.__name__.rsplit(".", 1)[1], {})
-    figure, caption = module.draw(*(table.copy() for table in tables), **thresholds)
-    plt.close(figure)
-    assert "nan" not in caption
-    return figure, caption
+def told(picture):
+    """All its words: the caption and the numbers beside it."""
+    return "\n".join([picture.caption, *(f"{name}: {value}" for name, value in picture.numbers.items())])
 
 
-def laid_out(module, tables):
+def laid_out(module, tables, **limits):
     """The same, with ticks and texts in place: these fail on axes that cannot be drawn."""
-    figure, caption = drawn(module, tables)
-    figure.set_layout_engine("none")  # takes most of the time
-    figure.draw_without_rendering()
-    return figure, caption
+    picture = drawn(module, tables, **limits)
+    picture.figure.set_layout_engine("none")  # takes most of the time
+    picture.figure.draw_without_rendering()
+    return picture
 
 
-def check(module, tables, findings, folder, uncertainty="95 %", form=".svg"):
-    """The findings stand in the caption, the figure fits a page, the file is small, and again the same bytes.
+def check(module, tables, findings, folder, numbers=(), uncertainty="95 %", form=".svg", **limits):
+    """The findings stand in the caption and `numbers` among its words, the figure fits a page, the file is
+    small, and again the same bytes.
 
     SVG has every coordinate and text in it, so the other formats are compared for one figure only.
     """
     for name in ("first", "again"):
-        figure, caption = drawn(module, tables)
+        picture = drawn(module, tables, **limits)
         for text in (*findings, uncertainty):
-            assert text in caption
-        width, height = figure.get_size_inches()
+            assert text in picture.caption
+        for text in numbers:
+            assert text in told(picture)
+        width, height = picture.figure.get_size_inches()
         assert width <= style.WIDTH
         assert height <= 6.5
-        style.save_figure(figure, caption, folder / name / "f.pdf", [form])
-    for suffix in (form, ".txt"):
+        style.save_figure(picture, folder / name / "f.pdf", [form])
+    for suffix in (form, ".txt", ".csv"):
         first, again = ((folder / name / f"f{suffix}").read_bytes() for name in ("first", "again"))
         assert first == again
-        assert 100 < len(first) < LARGEST
+        assert len(first) < LARGEST

@@ -17,7 +17,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The arguments of a learning problem and of a point."""
     result = stage.problem.curvature_parser(description)
     result.add_argument("--checkpoint", type=Path, required=True, help="weights")
-    result.add_argument("--weights", required=True, help="what the tables call them")
+    result.add_argument("--regime", required=True, help="which weights these are, for the tables")
     result.add_argument("--k", type=int, required=True, help="sequences before the one added")
     return result
 
@@ -42,11 +42,10 @@ def eigenpairs(args: argparse.Namespace, count: int | None = None) -> EigenResul
 def write(
     args: argparse.Namespace,
     *outputs: tuple[pd.DataFrame, Path],
-    key: str = "weights",
     may_be_empty: Collection[str] = (),
 ) -> None:
-    """Write tables with `key` (what --weights says), seed and k in front."""
+    """Write tables with regime, seed and k in front."""
     inputs = [args.tokens, args.checkpoint] + ([args.eigen] if hasattr(args, "eigen") else [])
     for table, path in outputs:
-        keys = pd.DataFrame({key: args.weights, "seed": args.data_seed, "k": args.k}, index=table.index)
+        keys = pd.DataFrame({"regime": args.regime, "seed": args.data_seed, "k": args.k}, index=table.index)
         write_table(pd.concat([keys, table], axis=1), path, stage.arguments.meta(args, *inputs), may_be_empty)

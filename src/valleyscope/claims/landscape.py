@@ -22,7 +22,7 @@ def slopes(t: Tables, regime: str, next_: str, criterion: str) -> pd.DataFrame:
 def sigma_star(t: Tables, weights: str, precision: str = "float64", column: str = "sigma_star") -> np.ndarray:
     """σ* (or the floor) of δ_k in full space, one a seed."""
     v = t["validity"]
-    v = v[(v["weights"] == weights) & (v["quantity"] == "increment") & (v["precision"] == precision)]
+    v = v[(v["regime"] == weights) & (v["quantity"] == "increment") & (v["precision"] == precision)]
     return v[v["dim"] == v["dim"].max()].sort_values("seed")[column].to_numpy()
 
 
@@ -135,7 +135,7 @@ def _a3x(t: Tables, limits: dict):
     top = ratios[ratios["dim"] == ratios["dim"].max()]
     enrichment = top.assign(times=top["gradient_share"] / top["chance"])
     least = top.sort_values("shared").iloc[0]
-    random = t["subspaces"].query("weights == 'trained' and subspace == 'random'")
+    random = t["subspaces"].query("regime == 'trained' and subspace == 'random'")
     random = random[random["dim"] == top["dim"].max()]
     return spread_cells(t, "trajectory", limits["spread_ratio"]), (
         f"captured share {text(_per_seed(top, 'gradient_share'))}, "
@@ -150,8 +150,8 @@ def _a4(t: Tables, limits: dict):
     v = t["validity"]
     v = v[(v["precision"] == "float64") & (v["quantity"] == "increment")]
     cells = [
-        Cell(f"{weights}, dim {dim}", cell["sigma_star"].fillna(0).to_numpy(), limits["sigma_star"], "above")
-        for (weights, dim), cell in v.groupby(["weights", "dim"])
+        Cell(f"{regime}, dim {dim}", cell["sigma_star"].fillna(0).to_numpy(), limits["sigma_star"], "above")
+        for (regime, dim), cell in v.groupby(["regime", "dim"])
     ]
     floors = "; ".join(
         f"{p}: model holds from σ = {text(sigma_star(t, 'trained', p, 'sigma_floor'))} to "
@@ -173,7 +173,7 @@ def _disagreement(table: pd.DataFrame) -> pd.DataFrame:
 
 def _a5(t: Tables, limits: dict):
     table = t["estimators"]
-    table = table[(table["weights"] == "trained") & (table["samples"] == table["samples"].max())]
+    table = table[(table["regime"] == "trained") & (table["samples"] == table["samples"].max())]
     dim = min(table["dim"].unique(), key=lambda d: abs(d - 10))
     sigma = min(table["sigma"].unique(), key=lambda s: abs(np.log(s / 1e-3)))
     table = _disagreement(table[(table["dim"] == dim) & (table["sigma"] == sigma)])
@@ -192,7 +192,7 @@ def _a5(t: Tables, limits: dict):
 
 def _a6(t: Tables, limits: dict):
     table = t["estimators"]
-    table = table[(table["weights"] == "trained") & (table["samples"] == table["samples"].max())]
+    table = table[(table["regime"] == "trained") & (table["samples"] == table["samples"].max())]
     table = _disagreement(table[table["sigma"] <= limits["published_sigma"]])
     cells = [
         Cell(f"D = {dim}, σ = {sigma:g}", _per_seed(cell, "off"), limits["disagreement"], "below")
@@ -271,11 +271,11 @@ def _a8(t: Tables, limits: dict):
 
 def _a9(t: Tables, limits: dict):
     cells = []
-    for (weights, dim), table in t["index_sets"].groupby(["weights", "dim"]):
+    for (regime, dim), table in t["index_sets"].groupby(["regime", "dim"]):
         top = table[table["draw"] == 0].set_index("seed")["quadratic"]
         rest = table[table["draw"] > 0]
         beaten = (rest["quadratic"] < rest["seed"].map(top)).groupby(rest["seed"]).mean()
-        cells.append(Cell(f"{weights}, D = {dim}", beaten.to_numpy(), limits["index_sets"], "above"))
+        cells.append(Cell(f"{regime}, D = {dim}", beaten.to_numpy(), limits["index_sets"], "above"))
     assumed = t["lemma5"].groupby("seed")[["nonnegative", "rank_correlation", "off_diagonal"]].mean()
     return (
         cells,
@@ -287,13 +287,13 @@ def _a9(t: Tables, limits: dict):
 def _a9x(t: Tables, limits: dict):
     table = t["subspaces"]
     table = table[table["sigma"] == table["sigma"].min()]
-    wide = table.pivot_table(index=["weights", "seed", "dim"], columns="subspace", values="gradient_share")
+    wide = table.pivot_table(index=["regime", "seed", "dim"], columns="subspace", values="gradient_share")
     dim = table["dim"].max()
     cells = []
-    for weights, cell in wide.xs(dim, level="dim").groupby("weights"):
+    for regime, cell in wide.xs(dim, level="dim").groupby("regime"):
         for other in ("random", "bottom", "gradients", "increment"):
             ratio = (cell["top"] / cell[other]).to_numpy()
-            cells.append(Cell(f"{weights}, D = {dim}, top over {other}", ratio, limits["probe"], "above"))
+            cells.append(Cell(f"{regime}, D = {dim}, top over {other}", ratio, limits["probe"], "above"))
     one = table[(table["subspace"] == "increment") & (table["dim"] == table["dim"].min())]
     shares = table[(table["subspace"] == "top") & (table["dim"] == dim)]
     return cells, (
@@ -361,7 +361,7 @@ def _minimisers_reached(t: Tables, limits: dict) -> str | None:
     worst = points[points["regime"] == "minimisers"]["stationarity"].max()
     if not worst <= limits["stationarity"]:
         return f"‖∇(L_k + ridge)‖² is {worst:.2g} of the gradient noise at the worst point"
-    bend = t["lemma5"].query("weights == 'minimisers'")["lambda_min"].min() + t["minimisers"]["ridge"].min()
+    bend = t["lemma5"].query("regime == 'minimisers'")["lambda_min"].min() + t["minimisers"]["ridge"].min()
     return None if bend > 0 else f"λ_min of the Hessian with the ridge is {bend:.2g}: not a minimum"
 
 

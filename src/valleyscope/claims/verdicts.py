@@ -1,9 +1,18 @@
-"""Cells and claims: how a verdict follows from intervals over independent repeats.
+"""Cells, claims and verdicts: how a verdict follows from intervals over independent repeats.
 
-A claim is read off one or more cells (a σ, a D, an optimiser). A cell has one value a repeat (a seed or a
-pair of minima); its 95 % interval lies on the claimed side of the threshold, on the other, or across it.
+A claim is read off one or more judged cells (a σ, a D, an optimiser). A cell has one value a repeat (a seed
+or a pair of minima); its 95 % interval lies on the claimed side of the threshold, on the other, or across it.
+
+    reproduced         every cell holds
+    not reproduced     every cell fails
+    partly             some hold and some fail, whatever the others say
+    undecided          some are undecided, the others all hold or all fail
+    not testable here  a precondition failed, or more than half of the cells have no interval
+
+Cells without an interval count for neither side. There is no limit on width: a wide interval is undecided.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,18 +20,21 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.errors import InputError
-from valleyscope.readings.intervals import student_interval
+from valleyscope.readings.intervals import Interval, log_interval, student_interval
 
-REPRODUCED, PARTLY, NOT, UNTESTABLE = "reproduced", "partly", "not reproduced", "not testable here"
+REPRODUCED, NOT, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"
+UNTESTABLE = "not testable here"
 Tables = dict[str, pd.DataFrame]  # by name: results/README.md
+WORDS = {REPRODUCED: "hold", NOT: "fail", UNDECIDED: "undecided", UNTESTABLE: "not testable"}  # of cells
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One place where a claim is tested: a value a repeat, and where it lies if the claim holds.
+    """One place where a claim is judged: a value a repeat, and where it lies if the claim holds.
 
-    `side`: "below" the threshold, "above" it, or "within" it of 0 on both sides. Ratios take their interval
-    in logarithms (`log`), so that a ratio and its inverse are treated alike.
+    `side`: "below" the threshold, "above" it, or "within" it of 0 on both sides. Quantities that are positive
+    and scatter by factors take their interval in logarithms (`log`); a repeat at 0 or below has none, and the
+    cell's is then taken as it is.
     """
 
     label: str
@@ -32,16 +44,18 @@ class Cell:
     log: bool = False
 
     @property
-    def interval(self) -> tuple[float, float, float]:
-        """Mean, low, high; NaN with fewer than two values."""
-        if len(self.values) < 2:
+    def interval(self) -> Interval:
+        """Mean, low, high; NaN with fewer than two values or where a repeat has none."""
+        values = np.asarray(self.values, np.float64)
+        if len(values) < 2 or not np.isfinite(values).all():
             return (np.nan,) * 3
-        return log_interval(self.values) if self.log else student_interval(self.values)
+        return log_interval(values) if self.log and (values > 0).all() else student_interval(values)
 
-    def verdict(self, widest: float) -> str:
-        """By the interval; one across the threshold and wider than `widest` thresholds tests nothing."""
+    @property
+    def verdict(self) -> str:
+        """By the whole interval."""
         _, low, high = self.interval
-        if not np.isfinite([low, high]).all():
+        if np.isnan(low):
             return UNTESTABLE
         t = self.threshold
         holds, fails = {
@@ -49,9 +63,7 @@ class Cell:
             "above": (low > t, high <= t),
             "within": (-t <= low and high <= t, low > t or high < -t),
         }[self.side]
-        if holds or fails:
-            return REPRODUCED if holds else NOT
-        return UNTESTABLE if high - low > widest * t else PARTLY
+        return REPRODUCED if holds else NOT if fails else UNDECIDED
 
     def margin(self) -> float:
         """How far the mean lies on the claimed side, in thresholds; below 0 on the other."""
@@ -59,78 +71,97 @@ class Cell:
         return {"below": 1 - mean, "above": mean - 1, "within": 1 - abs(mean)}[self.side]
 
 
-def log_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Geometric mean and 95 % interval of values above 0; NaN if one is not."""
-    values = np.asarray(values, np.float64)
-    if not (values > 0).all():  # False for NaN
-        return (np.nan,) * 3
-    return tuple(np.exp(student_interval(np.log(values))))
+def judge(cells: list[Cell]) -> tuple[str, Cell | None]:
+    """The verdict over the judged cells, and the cell that decides it: the one worst for the claim."""
+    told = [cell for cell in cells if cell.verdict != UNTESTABLE]
+    worst = min(told or cells, key=Cell.margin, default=None)
+    if 2 * len(told) < len(cells) or not told:
+        return UNTESTABLE, worst
+    verdicts = {cell.verdict for cell in told}
+    if {REPRODUCED, NOT} <= verdicts:
+        return PARTLY, worst
+    return UNDECIDED if UNDECIDED in verdicts else verdicts.pop(), worst
 
 
-def judge(cells: list[Cell], widest: float) -> tuple[str, Cell]:
-    """The verdict over all cells, and the cell that decides it: the one worst for the claim.
+def tally(cells: list[Cell]) -> str:
+    """How many of the cells hold, fail, are undecided and not testable, in words; counts of 0 left out."""
+    verdicts = [cell.verdict for cell in cells]
+    counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in WORDS.items() if verdict in verdicts]
+    return ", ".join(counts) or "none"
 
-    Cells that test nothing leave "not reproduced" as it is, where all others say so: none of them holds.
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a claim's function reads off the tables.
+
+    Attributes:
+        cells: those that are judged.
+        control: what would expose a trivial result, with its numbers.
+        note: what limits the verdict.
+        untestable: why the claim cannot be tested, if a precondition failed.
     """
-    verdicts = {cell.verdict(widest) for cell in cells}
-    if verdicts == {NOT, UNTESTABLE}:
-        verdicts = {NOT}
-    verdict = verdicts.pop() if len(verdicts) == 1 else PARTLY
-    finite = [cell for cell in cells if np.isfinite(cell.interval).all()]
-    return verdict, min(finite or cells, key=Cell.margin)
 
-
-def text(values, digits: int = 3, log: bool = False) -> str:
-    """ "mean [low, high]" of the finite values (log: those above 0, geometric), and how many if not all."""
-    every = np.asarray(values, np.float64)
-    values = every[np.isfinite(every)]
-    if log:
-        values = values[values > 0]
-    if len(values) < 2:
-        return "not measured"
-    mean, low, high = log_interval(values) if log else student_interval(values)
-    some = f" ({len(values)} of {len(every)} repeats)" if len(values) < len(every) else ""
-    return f"{mean:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]{some}"
-
-
-def tally(cells: list[Cell], widest: float) -> str:
-    """How many of the cells hold, fail, are undecided and test nothing, in words; counts of 0 left out."""
-    verdicts = [cell.verdict(widest) for cell in cells]
-    words = {REPRODUCED: "hold", NOT: "fail", PARTLY: "undecided", UNTESTABLE: "not testable"}
-    counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in words.items() if verdict in verdicts]
-    return ", ".join(counts)
+    cells: list[Cell]
+    control: str
+    note: str = ""
+    untestable: str = ""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the ledger: what is claimed, and how its cells and its control are read off the tables."""
+    """One row of the ledger: what is claimed, and the function that reads its evidence off tables.
+
+    The function's arguments say what it needs: tables by position, by keyword the thresholds and windows of
+    the configuration. Its docstring says how the evidence is to be read.
+    """
 
     id: str
     source: str
     statement: str
     metric: str
-    figure: str  # that shows it; empty if none does
-    read: Callable[[Tables, dict], tuple[list[Cell], str]]
-    precondition: Callable[[Tables, dict], str | None] = lambda tables, limits: None
-    note: Callable[[Tables], str] = lambda tables: ""  # what limits the verdict
+    figure: str  # that shows it
+    threshold: str  # of the configuration, by which it is judged; several as words in one string
+    read: Callable[..., Evidence]
 
-    def row(self, tables: Tables, limits: dict[str, float]) -> dict:
-        """The claim's row of claims.csv."""
-        seen = _Seen(tables)
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables it is read off."""
+        return self._arguments(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+    @property
+    def limits(self) -> list[str]:
+        """Names of the thresholds and windows that it applies."""
+        return self._arguments(inspect.Parameter.KEYWORD_ONLY)
+
+    def _arguments(self, kind) -> list[str]:
+        return [name for name, p in inspect.signature(self.read).parameters.items() if p.kind is kind]
+
+    def evidence(self, tables: Tables, limits: dict) -> Evidence:
+        """Read it off; InputError, in one line, where a table, a column or a threshold is missing."""
+        missing = [name for name in self.tables if name not in tables]
+        if missing:
+            raise InputError(f"claims: the table {missing[0]} is missing; make it, or name it among --tables")
+        unknown = [name for name in self.limits if name not in limits]
+        if unknown:
+            raise InputError(f"claims: {self.id} needs the threshold {unknown[0]}; name it among --limits")
         try:
-            cells, control = self.read(seen, limits)
-            reason, note = self.precondition(seen, limits), self.note(seen)
+            return self.read(
+                *(tables[name] for name in self.tables), **{name: limits[name] for name in self.limits}
+            )
         except KeyError as error:
             raise InputError(f"claims: {self.id} needs {error}, which none of its tables has") from None
-        verdict, worst = judge(cells, limits["widest"])
-        held = sum(cell.verdict(limits["widest"]) == REPRODUCED for cell in cells)
-        value, low, high = worst.interval
+
+    def row(self, tables: Tables, limits: dict) -> dict:
+        """The claim's row of claims.csv."""
+        evidence = self.evidence(tables, limits)
+        verdict, worst = judge(evidence.cells)
+        value, low, high = worst.interval if worst else (np.nan,) * 3
         scale = [
-            f"{len(worst.values)} values a cell",
-            f"of {len(cells)} cells {tally(cells, limits['widest'])}",
-            f"worst: {worst.label}",
-            note,
-            reason or "",
+            f"{len(worst.values)} values a cell" if worst else "",
+            f"of {len(evidence.cells)} cells {tally(evidence.cells)}",
+            f"worst: {worst.label}" if worst else "",
+            evidence.note,
+            evidence.untestable,
         ]
         return {
             "id": self.id,
@@ -140,27 +171,27 @@ class Claim:
             "value": value,
             "low": low,
             "high": high,
-            "threshold": worst.threshold,
-            "side": worst.side,
-            "verdict": UNTESTABLE if reason else verdict,
-            "cells": len(cells),
-            "held": held,
-            "control": control,
+            "threshold": worst.threshold if worst else np.nan,
+            "side": worst.side if worst else "above",
+            "verdict": UNTESTABLE if evidence.untestable else verdict,
+            "cells": len(evidence.cells),
+            "held": sum(cell.verdict == REPRODUCED for cell in evidence.cells),
+            "control": evidence.control,
             "scale": "; ".join(filter(None, scale)),
             "figure": self.figure,
-            "tables": " ".join(sorted(seen.names)) or "none",
+            "tables": " ".join(sorted(self.tables)),
         }
 
 
-class _Seen(dict):
-    """Tables that remember which of them were read."""
+def claim(id: str, *, source: str, statement: str, metric: str, figure: str, threshold: str) -> Callable:
+    """Decorator: the function below it becomes the claim of that ledger line."""
 
-    def __init__(self, tables: Tables):
-        super().__init__(tables)
-        self.names: set[str] = set()
+    def decorate(read: Callable[..., Evidence]) -> Claim:
+        return Claim(id, source, statement, metric, figure, threshold, read)
 
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        if name not in self:
-            raise InputError(f"claims: the table {name} is missing; make it, or name it among --tables")
-        self.names.add(name)
-        return super().__getitem__(name)
+    return decorate
+
+
+def claims_of(module) -> list[Claim]:
+    """The claims that a module defines, in the order of its lines."""
+    return [value for value in vars(module).values() if isinstance(value, Claim)]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.figures.landscape.shared import BEYOND
-from valleyscope.figures.style import geometric_mean, interval, log_interval, log_spread, spread
-from valleyscope.readings.intervals import student_interval
+from valleyscope.figures.style import interval, log_interval, log_spread, spread
+from valleyscope.readings.intervals import geometric_mean, student_interval
 
 Statistics = tuple[Callable, Callable]  # of repeats: their mean, low and high end of its interval
 MEAN: Statistics = (np.mean, interval)

@@ -4,7 +4,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from valleyscope.figures.style import geometric_mean, interval, log_interval, log_spread, new_figure, spread
+from valleyscope.figures.style import interval, log_interval, log_spread, new_figure, spread
+from valleyscope.readings.intervals import geometric_mean
 
 SPLITS = {"train_loss": "training", "held_out_loss": "held out"}
 

@@ -66,7 +66,7 @@ def criteria_table(terms):
 
 def fixed_table(seeds=5):
     table = grid(
-        weights=["random", "trained"],
+        regime=["random", "trained"],
         seed=range(seeds),
         k=[8, 16, 32, 64],
         next=["single", "expected"],
@@ -103,7 +103,7 @@ def slopes_table(seeds=5):
 
 def validity_table(seeds=5, full=2e-3):
     table = grid(
-        weights=["trained", "minimisers"],
+        regime=["trained", "minimisers"],
         seed=range(seeds),
         k=[64],
         quantity=["increment", "loss"],
@@ -219,7 +219,7 @@ def test_a_seed_without_sigma_star_is_not_averaged_away(module):
     *tables, validity = tables_of(module)
     validity = validity.assign(sigma_star=1.0)
     assert "Seeds without σ*" not in drawn(module, [*tables, validity])[1]
-    full = (validity["weights"] == "trained") & (validity["dim"] == N) & (validity["seed"] == 3)
+    full = (validity["regime"] == "trained") & (validity["dim"] == N) & (validity["seed"] == 3)
     validity.loc[full, "sigma_star"] = np.nan
     figure, caption = drawn(module, [*tables, validity])
     name = "trajectory" if module is ratio else "full space (trajectory)"

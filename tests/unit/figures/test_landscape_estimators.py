@@ -16,13 +16,13 @@ K = {"trained": 16, "minimisers": 8}
 
 
 def grid(**axes):
-    return product(**axes).assign(k=lambda table: table["weights"].map(K))
+    return product(**axes).assign(k=lambda table: table["regime"].map(K))
 
 
 def validity_table(seeds=SEEDS, dims=(1, 4, N)):
     """σ* = 0.2/√dim: one number in σ√dim. float32 needs σ ≥ 1e-3, bfloat16 never gets there."""
     table = grid(
-        weights=list(K), seed=seeds, quantity=["loss", "increment"], dim=dims,
+        regime=list(K), seed=seeds, quantity=["loss", "increment"], dim=dims,
         precision=list(landscape.PRECISIONS),
     )  # fmt: skip
     table["sigma_star"] = (0.2 / np.sqrt(table["dim"])).where(table["precision"] != "bfloat16")
@@ -33,7 +33,7 @@ def validity_table(seeds=SEEDS, dims=(1, 4, N)):
 
 def expansion_tables(seeds=SEEDS, dims=(1, 4, N), sigmas=(1e-4, 1e-3, 1e-2, 1.0)):
     table = grid(
-        weights=list(K), seed=seeds, quantity=["loss", "increment"], dim=dims,
+        regime=list(K), seed=seeds, quantity=["loss", "increment"], dim=dims,
         precision=list(landscape.PRECISIONS), sigma=sigmas,
     )  # fmt: skip
     table["signal"] = table["sigma"] * np.sqrt(table["dim"]) * (1 + table["seed"])
@@ -43,7 +43,7 @@ def expansion_tables(seeds=SEEDS, dims=(1, 4, N), sigmas=(1e-4, 1e-3, 1e-2, 1.0)
 
 def precision_tables(seeds=SEEDS, dims=(1, 4, N), sigmas=(1e-4, 1e-2)):
     """bfloat16 makes the ratio 1.5 times larger and swallows the smallest probe."""
-    table = grid(weights=list(K), seed=seeds, precision=list(landscape.PRECISIONS), dim=dims, sigma=sigmas)
+    table = grid(regime=list(K), seed=seeds, precision=list(landscape.PRECISIONS), dim=dims, sigma=sigmas)
     whole, low = table["dim"] == max(dims), table["precision"] == "bfloat16"
     scale = 10.0 ** table["seed"]
     table["estimate"] = scale * np.where(whole, 1, 0.8) * np.where(low & ~whole, 1.5, 1)
@@ -54,7 +54,7 @@ def precision_tables(seeds=SEEDS, dims=(1, 4, N), sigmas=(1e-4, 1e-2)):
 
 def estimators_table(seeds=SEEDS, dims=(1, 4, N), sigmas=(1e-3, 1e-2), samples=(8, 24, 64)):
     """A small a in seed 0 and a large one in seed 2; δ² − q² is 3 % of Var q, 30 % at the largest σ."""
-    table = grid(weights=list(K), seed=seeds, dim=dims, sigma=sigmas, samples=samples)
+    table = grid(regime=list(K), seed=seeds, dim=dims, sigma=sigmas, samples=samples)
     table["value"] = 10.0 ** (2 * table["seed"])
     table["variance"] = table["sigma"] ** 2
     table["gaussian_moment"] = table["value"] + table["variance"]
@@ -71,16 +71,16 @@ def error_map_tables(**options):
 def captured_tables(seeds=SEEDS, dims=(1, 4), sigmas=(1e-4, 1e-3, 1e-2), n=N):
     """Gradients hold three times as much as the top eigenspace, bottom and random ones less."""
     shares = {"top": 0.01, "bottom": 0.001, "random": 1 / n, "gradients": 0.03}
-    subspaces = grid(weights=list(K), seed=seeds, subspace=[*shares, "increment"], dim=dims, sigma=sigmas)
+    subspaces = grid(regime=list(K), seed=seeds, subspace=[*shares, "increment"], dim=dims, sigma=sigmas)
     share = subspaces["subspace"].map(shares) * subspaces["dim"] * (1 + subspaces["seed"])
     subspaces["gradient_share"] = share.fillna(1.0)
     subspaces["spread_ratio"] = subspaces["gradient_share"] / 2
     subspaces["chance"] = subspaces["dim"] / n
-    index_sets = grid(weights=list(K), seed=seeds, dim=dims, draw=range(5))
+    index_sets = grid(regime=list(K), seed=seeds, dim=dims, draw=range(5))
     index_sets["quadratic"] = np.where(
         index_sets["draw"] == 1, 3.0, np.where(index_sets["draw"] == 0, 2.0, 1.0)
     )
-    lemma5 = grid(weights=list(K), seed=seeds)
+    lemma5 = grid(regime=list(K), seed=seeds)
     lemma5[["nonnegative", "rank_correlation", "off_diagonal"]] = [0.75, 0.5, 0.9]
     return subspaces, index_sets, lemma5, validity_table(seeds, (*dims, n))
 
@@ -125,7 +125,7 @@ def test_two_seeds_and_two_points_with_a_missing_cell_and_a_gap_are_drawn(module
 
 @modules(CASES)
 def test_trained_weights_alone_are_drawn(module):
-    tables = [table.query("weights == 'trained'") for table in CASES[module][0]()]
+    tables = [table.query("regime == 'trained'") for table in CASES[module][0]()]
     _, caption = drawn(module, tables)
     assert "minimisers" not in caption
 
@@ -166,7 +166,7 @@ def test_the_curves_are_geometric_means_on_logarithmic_axes():
     for panel in figure.axes[:2]:
         line = next(line for line in panel.lines if len(line.get_ydata()) == 4)
         full = table.query(
-            "quantity == 'loss' and weights == 'trained' and precision == 'float64' and dim == @N"
+            "quantity == 'loss' and regime == 'trained' and precision == 'float64' and dim == @N"
         )
         expected = full.groupby("sigma")["error"].agg(style.geometric_mean)
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
@@ -175,7 +175,7 @@ def test_the_curves_are_geometric_means_on_logarithmic_axes():
 def test_ratios_of_precision_are_taken_within_a_seed():
     """Seeds differ by factors of 10; the ratio is 0.8 in each."""
     table, validity = precision_tables()
-    ratios = precision.over_full_space(table.query("weights == 'trained'"))
+    ratios = precision.over_full_space(table.query("regime == 'trained'"))
     np.testing.assert_allclose(ratios.query("precision == 'float64'")["estimate"], 0.8)
     assert set(ratios["dim"]) == {1, 4}
     caption = drawn(precision, [table, validity])[1]
@@ -211,7 +211,7 @@ def test_errors_are_absolute_in_each_seed_before_they_are_averaged():
     (table,) = estimators_table(seeds=[0, 1])
     sign = np.where(table["seed"] == 0, 1, -1)
     table["direct"] = table["gaussian_moment"] * (1 + 0.1 * sign)
-    errors = error_map.relative_errors(table.query("weights == 'trained'"))
+    errors = error_map.relative_errors(table.query("regime == 'trained'"))
     published = errors[next(iter(errors))]
     expected = published["seed"].map({0: 100 * 0.1 / 1.1, 1: 100 * 0.1 / 0.9})
     np.testing.assert_allclose(published["error"], expected)
@@ -229,7 +229,7 @@ def test_the_map_inside_σ_star_is_reported_apart():
 def test_the_share_of_the_slope_counts_once_a_seed():
     subspaces, *others = captured_tables()
     assert len(captured.once(subspaces)) == len(subspaces) / 3
-    top = captured.once(subspaces).query("subspace == 'top' and dim == 4 and weights == 'trained'")
+    top = captured.once(subspaces).query("subspace == 'top' and dim == 4 and regime == 'trained'")
     caption = drawn(captured, [subspaces, *others])[1]
     assert f"holds {style.log_spread(top['gradient_share'], 2)} of the squared slope" in caption
     assert f"{style.log_spread(top['gradient_share'] / 4e-4)} times chance" in caption
@@ -261,7 +261,7 @@ def test_spread_above_σ_star_is_dashed():
 @modules([precision, error_map, captured])
 def test_seeds_without_σ_star_are_counted(module):
     *tables, validity = CASES[module][0]()
-    first = (validity["seed"] == 0) & (validity["dim"] == N) & (validity["weights"] == "trained")
+    first = (validity["seed"] == 0) & (validity["dim"] == N) & (validity["regime"] == "trained")
     validity.loc[first, "sigma_star"] = np.nan
     name = {precision: "full space", error_map: f"D = {N}", captured: "trained"}[module]
     assert (

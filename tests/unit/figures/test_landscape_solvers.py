@@ -47,9 +47,9 @@ def eigensolver_tables(seeds, ks, dims):
 
 def geometry_tables(points=21):
     axis = np.linspace(-1, 1, points)
-    table = grid(weights=["trained", "minimisers"], seed=[0], k=[16], y=axis, x=axis)
+    table = grid(regime=["trained", "minimisers"], seed=[0], k=[16], y=axis, x=axis)
     table["quadratic"] = 0.2 + 0.5 * table["x"] ** 2 - 0.3 * table["y"] ** 2
-    table["true"] = table["quadratic"] + 0.05 * table["x"] ** 3 * (table["weights"] == "trained")
+    table["true"] = table["quadratic"] + 0.05 * table["x"] ** 3 * (table["regime"] == "trained")
     return (table,)
 
 

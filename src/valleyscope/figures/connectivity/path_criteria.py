@@ -17,10 +17,11 @@ from valleyscope.figures.connectivity.shared import (
     rows_of,
     side,
 )
-from valleyscope.figures.landscape.shared import TERMS, legend_above, shades, trace, trim, widths
+from valleyscope.figures.landscape.shared import legend_above, shades, trace, trim, widths
 from valleyscope.figures.style import COLOURS, new_figure, spread
 from valleyscope.readings.barriers import middle_over_ends, over_ends
 from valleyscope.readings.intervals import student_interval
+from valleyscope.readings.landscape import TERMS
 
 BARRIER = {"color": "k", "ls": "--", "lw": 1.2}
 ALONE = {  # terms whose ratio to the ends does not depend on σ: label and look

@@ -8,7 +8,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from valleyscope.figures.landscape.shared import BEYOND
 from valleyscope.figures.repeats import quoted
-from valleyscope.figures.style import COLOURS, geometric_mean, log_interval, log_spread
+from valleyscope.figures.style import COLOURS, log_interval, log_spread
+from valleyscope.readings.intervals import geometric_mean
 
 KINDS = {  # path finders
     "straight": COLOURS[1],

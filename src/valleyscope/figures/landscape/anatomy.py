@@ -8,25 +8,27 @@ from matplotlib.figure import Figure
 from valleyscope.figures.landscape.shared import (
     CUT,
     FULL,
-    MEASURED_AT,
-    REGIMES,
-    TERMS,
-    holds_up_to,
     intervals_over,
     k_axis,
     legend_above,
     mark_sigma_star,
-    middle,
     probe_colours,
     probe_names,
     quoted,
-    regimes_of,
-    sigma_star,
     trace,
     trim,
     without_star,
 )
 from valleyscope.figures.style import COLOURS, new_figure, spread
+from valleyscope.readings.landscape import (
+    MEASURED_AT,
+    REGIMES,
+    TERMS,
+    holds_up_to,
+    middle,
+    regimes_of,
+    sigma_star,
+)
 
 STYLES = {
     "value": {"color": "k"},

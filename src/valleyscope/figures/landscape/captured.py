@@ -9,16 +9,14 @@ from valleyscope.figures.landscape.shared import (
     BARS,
     GEOMETRIC,
     WEIGHTS,
-    at_largest_k,
     grid_axis,
-    holds_up_to,
     intervals_over,
     positive,
     quoted,
-    sigma_star,
     without_star,
 )
 from valleyscope.figures.style import COLOURS, interval, log_interval, new_figure, spread
+from valleyscope.readings.landscape import at_largest_k, holds_up_to, sigma_star
 
 SUBSPACES = dict(zip(["top", "bottom", "random", "gradients", "increment"], COLOURS, strict=False))
 ASSUMED = {  # by Lemma 5, and the value it asks for
@@ -33,11 +31,11 @@ def draw(
 ) -> tuple[Figure, str]:
     """A row for each weights: share of the slope, spread ratio at two σ. Last row: Lemma 5."""
     subspaces, validity = at_largest_k(subspaces), at_largest_k(validity)
-    kinds = [kind for kind in WEIGHTS if kind in set(subspaces["weights"])]
+    kinds = [kind for kind in WEIGHTS if kind in set(subspaces["regime"])]
     figure, axes = new_figure(1.9 * (len(kinds) + 1), len(kinds) + 1, 3)
     stars = {kind: sigma_star(validity, kind, validity["dim"].max()) for kind in kinds}
     for kind, row in zip(kinds, axes, strict=False):
-        rows, limit = subspaces.query("weights == @kind"), holds_up_to(stars[kind])
+        rows, limit = subspaces.query("regime == @kind"), holds_up_to(stars[kind])
         _draw_share(row[0], once(rows))
         row[0].set_title(f"{kind}, k = {rows['k'].iloc[0]}")
         for panel, sigma in zip(row[1:], two_sigmas(rows["sigma"], limit), strict=True):
@@ -61,12 +59,12 @@ def two_sigmas(sigmas: pd.Series, star: float) -> tuple[float, float]:
 
 def once(subspaces: pd.DataFrame) -> pd.DataFrame:
     """The share of the slope has no σ: its rows are repeated for each, and one of them counts."""
-    return subspaces.drop_duplicates(["weights", "seed", "subspace", "dim"])
+    return subspaces.drop_duplicates(["regime", "seed", "subspace", "dim"])
 
 
 def better_than_top(index_sets: pd.DataFrame) -> pd.DataFrame:
     """Share of the random sets whose quadratic term exceeds that of the top-D, for each seed and D."""
-    keys = ["weights", "seed", "k", "dim"]
+    keys = ["regime", "seed", "k", "dim"]
     top = index_sets.query("draw == 0").set_index(keys)["quadratic"].rename("top")
     random = index_sets.query("draw > 0").join(top, on=keys, how="inner")
     random["share"] = random["quadratic"] > random["top"]
@@ -98,8 +96,8 @@ def _draw_spread(panel: plt.Axes, rows: pd.DataFrame, above: bool) -> None:
 
 def _draw_index_sets(panel: plt.Axes, better: pd.DataFrame) -> None:
     sns.lineplot(
-        better, x="dim", y="share", hue="weights", palette=WEIGHTS, marker="o", markersize=3.5, errorbar=interval,
-        hue_order=[kind for kind in WEIGHTS if kind in set(better["weights"])], ax=panel, **BARS,
+        better, x="dim", y="share", hue="regime", palette=WEIGHTS, marker="o", markersize=3.5, errorbar=interval,
+        hue_order=[kind for kind in WEIGHTS if kind in set(better["regime"])], ax=panel, **BARS,
     )  # fmt: skip
     panel.set(ylim=(-0.05, 1.05), ylabel="random sets above top-D\n(share)")
     grid_axis(panel, better["dim"], "D")
@@ -107,11 +105,11 @@ def _draw_index_sets(panel: plt.Axes, better: pd.DataFrame) -> None:
 
 
 def _draw_assumptions(panel: plt.Axes, lemma5: pd.DataFrame) -> None:
-    long = lemma5.melt(["weights", "seed"], list(ASSUMED), "assumed", "reading").replace({"assumed": ASSUMED})
+    long = lemma5.melt(["regime", "seed"], list(ASSUMED), "assumed", "reading").replace({"assumed": ASSUMED})
     sns.pointplot(
-        long, x="reading", y="assumed", hue="weights", palette=WEIGHTS, order=ASSUMED.values(),
-        dodge=0.3 if long["weights"].nunique() > 1 else False,
-        hue_order=[kind for kind in WEIGHTS if kind in set(long["weights"])], errorbar=interval, ls="none",
+        long, x="reading", y="assumed", hue="regime", palette=WEIGHTS, order=ASSUMED.values(),
+        dodge=0.3 if long["regime"].nunique() > 1 else False,
+        hue_order=[kind for kind in WEIGHTS if kind in set(long["regime"])], errorbar=interval, ls="none",
         markersize=3.5, err_kws={"lw": 1}, capsize=0.1, legend=False, ax=panel,
     )  # fmt: skip
     panel.axvline(0, color="0.6", lw=0.7)
@@ -123,13 +121,13 @@ def _caption(
     shares: pd.DataFrame, better: pd.DataFrame, lemma5: pd.DataFrame, stars: dict[str, pd.Series]
 ) -> str:
     largest = shares[shares["dim"] == shares["dim"].max()]
-    found = " ".join(_found(rows, kind) for kind, rows in largest.groupby("weights", sort=False))
-    sets = better[better["dim"] == better["dim"].max()].groupby("weights", sort=False)
+    found = " ".join(_found(rows, kind) for kind, rows in largest.groupby("regime", sort=False))
+    sets = better[better["dim"] == better["dim"].max()].groupby("regime", sort=False)
     beaten = "; ".join(f"{quoted(rows['share'], spread, 2)} ({kind})" for kind, rows in sets)
     assumed = "; ".join(
         f"{kind}: B_ii ≥ 0 for {quoted(rows['nonnegative'], spread, 2)} of the known eigenvectors, rank correlation with the "
         f"eigenvalue {quoted(rows['rank_correlation'], spread, 2)}, off-diagonal part {quoted(rows['off_diagonal'], spread, 2)}"
-        for kind, rows in lemma5.groupby("weights", sort=False)
+        for kind, rows in lemma5.groupby("regime", sort=False)
     )
     limits = "; ".join(f"{quoted(star, digits=2, nothing='none')} ({kind})" for kind, star in stars.items())
     return (

@@ -5,16 +5,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import (
-    WEIGHTS,
-    at_largest_k,
-    grid_axis,
-    intervals_over,
-    legend_above,
-    nearest,
-)
+from valleyscope.figures.landscape.shared import WEIGHTS, grid_axis, intervals_over, legend_above
 from valleyscope.figures.style import interval, new_figure, spread
 from valleyscope.readings.intervals import student_interval
+from valleyscope.readings.landscape import at_largest_k, nearest
 
 PUBLISHED = {"dim": 10, "sigma": 1e-3}  # Fig. 5 of the paper
 LINES = [
@@ -38,7 +32,7 @@ def draw(estimators: pd.DataFrame) -> tuple[Figure, str]:
         _fit_to(panel, part)
         panel.set_title(rf"$a^2$ taken out: $\sigma$ = {part['sigma'].iloc[0]:g}")
     middle.set(ylabel=r"mean of $\delta^2 - q^2$, relative")
-    _draw_legend(figure, list(rows["weights"].unique()))
+    _draw_legend(figure, list(rows["regime"].unique()))
     return figure, _caption(cell, large, dim)
 
 
@@ -58,7 +52,7 @@ def relative(rows: pd.DataFrame) -> pd.DataFrame:
 def _draw_lines(panel: plt.Axes, rows: pd.DataFrame, columns: list[str]) -> None:
     """Colour: weights. Filled and solid, hollow and dashed: the two columns. Side by side at each S."""
     shifts = iter(np.exp([-0.06, -0.02, 0.02, 0.06]))
-    for weights, part in rows.groupby("weights", sort=False):
+    for weights, part in rows.groupby("regime", sort=False):
         for column, style in zip(columns, LINES, strict=True):
             groups = part.groupby("samples")[column]
             mean = groups.mean()
@@ -82,7 +76,7 @@ def _draw_legend(figure: Figure, kinds: list[str]) -> None:
 
 def _fit_to(panel: plt.Axes, rows: pd.DataFrame) -> None:
     """Limits from the main ratio: where closed form − a² is near 0 the other one leaves the panel."""
-    groups = rows.groupby(["weights", "samples"])["over_variance"]
+    groups = rows.groupby(["regime", "samples"])["over_variance"]
     reach = np.abs([interval(values.dropna()) for _, values in groups])
     reach = reach[np.isfinite(reach) & (reach > 0)]
     if len(reach):
@@ -95,14 +89,14 @@ def _caption(cell: pd.DataFrame, large: pd.DataFrame, dim: int) -> str:
     found = "; ".join(
         f"direct {_against(rows['direct'])} and quadratic {_against(rows['quadratic'])}, and of the closed "
         f"form all but {spread(1 - rows['share'], 2)} is a² ({weights}, k = {rows['k'].iloc[0]})"
-        for weights, rows in last.groupby("weights", sort=False)
+        for weights, rows in last.groupby("regime", sort=False)
     )
     # One number of a cell where the two σ coincide.
     beyond_a = "; ".join(
         f"{_against(rows['over_variance'])} ({weights}, σ = {sigma:g})"
         for (sigma, weights), rows in pd.concat([last, large.query("samples == @samples")])
-        .drop_duplicates(["weights", "seed", "sigma"])
-        .groupby(["sigma", "weights"], sort=False)
+        .drop_duplicates(["regime", "seed", "sigma"])
+        .groupby(["sigma", "regime"], sort=False)
     )
     negative = last.query("beyond <= 0")
     return (

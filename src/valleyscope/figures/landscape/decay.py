@@ -9,27 +9,29 @@ from valleyscope.figures.connectivity.shared import plain_ticks
 from valleyscope.figures.landscape.shared import (
     CUT,
     FULL,
-    MEASURED_AT,
     NEXT,
-    REGIMES,
-    holds_up_to,
     intervals_over,
     k_axis,
     legend_above,
-    middle,
-    nearest,
     probe_colours,
     probe_names,
     quoted,
-    regimes_of,
-    sigma_star,
     trace,
     trim,
     widths,
     without_star,
 )
-from valleyscope.figures.style import COLOURS, geometric_mean, new_figure
-from valleyscope.readings.intervals import student_interval
+from valleyscope.figures.style import COLOURS, new_figure
+from valleyscope.readings.intervals import geometric_mean, student_interval
+from valleyscope.readings.landscape import (
+    MEASURED_AT,
+    REGIMES,
+    holds_up_to,
+    middle,
+    nearest,
+    regimes_of,
+    sigma_star,
+)
 
 CONTROLS = {"random": COLOURS[3], "trained": COLOURS[1]}
 
@@ -118,7 +120,7 @@ def _draw_scaled(panel: plt.Axes, rows: pd.DataFrame, controls: pd.DataFrame, be
     rows = rows.query("next == 'expected' and estimator == 'gaussian_moment'")
     _draw_probes(panel, rows, "scaled", beyond)
     for weights, colour in CONTROLS.items():
-        fixed = controls[(controls["weights"] == weights) & (controls["next"] == "expected")]
+        fixed = controls[(controls["regime"] == weights) & (controls["next"] == "expected")]
         trace(panel, fixed, "k", "scaled", color=colour, marker="s", ms=2.5, lw=0.8)
     k_axis(panel, rows["k"])
     panel.set_yscale("log")

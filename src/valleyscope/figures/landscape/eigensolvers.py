@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from valleyscope.figures.landscape.shared import intervals_over, quoted
-from valleyscope.figures.style import COLOURS, geometric_mean, log_interval, new_figure
+from valleyscope.figures.style import COLOURS, log_interval, new_figure
+from valleyscope.readings.intervals import geometric_mean
 
 REFERENCE = "Lanczos"
 TOLERANCE = 1e-3  # what the other stages ask of it

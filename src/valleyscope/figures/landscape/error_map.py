@@ -7,22 +7,17 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import (
-    at_largest_k,
-    holds_up_to,
-    nearest,
-    quoted,
-    sigma_star,
-    without_star,
-)
-from valleyscope.figures.style import COLOURS, geometric_mean, new_figure, spread
+from valleyscope.figures.landscape.shared import quoted, without_star
+from valleyscope.figures.style import COLOURS, new_figure, spread
+from valleyscope.readings.intervals import geometric_mean
+from valleyscope.readings.landscape import at_largest_k, holds_up_to, nearest, sigma_star
 
 DRAWS = 24  # Fig. 6 of the paper
 
 
 def draw(estimators: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
     """Three heat maps in %, means over seeds; cells above the thick line have σ > σ*."""
-    rows = at_largest_k(estimators).query("weights == 'trained'")
+    rows = at_largest_k(estimators).query("regime == 'trained'")
     errors = relative_errors(rows)
     maps = {name: error.groupby(["sigma", "dim"])["error"].mean().unstack() for name, error in errors.items()}
     seen = np.concatenate([table.to_numpy().ravel() for table in maps.values()])

@@ -10,15 +10,14 @@ from valleyscope.figures.landscape.shared import (
     GEOMETRIC,
     PRECISIONS,
     WEIGHTS,
-    at_largest_k,
     intervals_over,
     mark_sigma_star,
     positive,
     quoted,
     shades,
-    sigma_star,
 )
 from valleyscope.figures.style import log_interval, new_figure
+from valleyscope.readings.landscape import at_largest_k, sigma_star
 
 QUANTITIES = {"loss": "Loss $L_k$ (as published)", "increment": r"Increment $\delta_k$"}
 LINES = GEOMETRIC | {"markersize": 3}
@@ -37,8 +36,11 @@ def draw(expansion: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
     figure, axes = new_figure(4.4, rows=3, columns=2, sharey="row")
     for (quantity, title), column in zip(QUANTITIES.items(), axes.T, strict=True):
         rows = table.query("quantity == @quantity")
-        shown = rows.query("weights == 'trained' and dim in @names")
-        stars = {names[d].removesuffix(" space"): sigma_star(validity, "trained", d, quantity) for d in names}
+        shown = rows.query("regime == 'trained' and dim in @names")
+        stars = {
+            names[d].removesuffix(" space"): sigma_star(validity, "trained", d, quantity=quantity)
+            for d in names
+        }
         for panel, y in zip(column, ["error", "ratio"], strict=False):
             sns.lineplot(
                 positive(shown, y), x="sigma", y=y, hue="precision", palette=PRECISIONS, style="probe",
@@ -66,7 +68,7 @@ def draw(expansion: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
 def _draw_collapse(panel: plt.Axes, rows: pd.DataFrame) -> None:
     palette = shades(rows["dim"])
     sns.lineplot(
-        positive(rows.query("precision == 'float64'"), "ratio"), x="length", y="ratio", hue="dim", style="weights",
+        positive(rows.query("precision == 'float64'"), "ratio"), x="length", y="ratio", hue="dim", style="regime",
         palette=palette, hue_order=palette, style_order=WEIGHTS,
         ax=panel, **LINES,
     )  # fmt: skip
@@ -77,7 +79,7 @@ def _caption(expansion: pd.DataFrame, validity: pd.DataFrame, names: dict[int, s
     largest = expansion["sigma"].max()
     found = "; ".join(
         f"{weights}, k = {k}: {_found(validity, names, weights, largest)}"
-        for weights, k in expansion.groupby("weights", sort=False)["k"].first().items()
+        for weights, k in expansion.groupby("regime", sort=False)["k"].first().items()
     )
     floors = "; ".join(
         f"{quantity} {precision} {' and '.join(_floor(validity, d, quantity, precision) for d in names)}"
@@ -93,9 +95,9 @@ def _caption(expansion: pd.DataFrame, validity: pd.DataFrame, names: dict[int, s
     )
 
 
-def _found(validity: pd.DataFrame, names: dict[int, str], weights: str, largest: float) -> str:
-    stars = [sigma_star(validity, weights, d) for d in names]
-    loss = [sigma_star(validity, weights, d, "loss") for d in names]
+def _found(validity: pd.DataFrame, names: dict[int, str], regime: str, largest: float) -> str:
+    stars = [sigma_star(validity, regime, d) for d in names]
+    loss = [sigma_star(validity, regime, d, quantity="loss") for d in names]
     lengths = [star * np.sqrt(d) for star, d in zip(stars, names, strict=True)]
     # At the end of the grid σ* is only a lower limit, and its ratio says nothing.
     inside = [length.where(star < largest) for length, star in zip(lengths, stars, strict=True)]
@@ -118,7 +120,7 @@ def _found(validity: pd.DataFrame, names: dict[int, str], weights: str, largest:
 def _floor(validity: pd.DataFrame, dim: int, quantity: str, precision: str) -> str:
     """Where the stretch below the limit starts; it may start with the grid, or not exist."""
     rows = validity.query(
-        "weights == 'trained' and dim == @dim and quantity == @quantity and precision == @precision"
+        "regime == 'trained' and dim == @dim and quantity == @quantity and precision == @precision"
     )
     held = rows[rows["sigma_star"].notna()]
     above = held["sigma_floor"].dropna()

@@ -20,7 +20,7 @@ SHADES = 25  # odd: the middle one, white, holds 0
 def planes(geometry: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The plane of each weights setting: first seed, largest k, changes from its centre and their difference."""
     found = {}
-    for weights, rows in geometry.dropna().groupby("weights", sort=False):
+    for weights, rows in geometry.dropna().groupby("regime", sort=False):
         rows = rows[rows["seed"] == rows["seed"].min()]
         plane = rows[rows["k"] == rows["k"].max()].copy()
         # An even grid lacks 0: then the point next to it stands for it.

@@ -9,15 +9,14 @@ from valleyscope.figures.landscape.shared import (
     FULL,
     GEOMETRIC,
     PRECISIONS,
-    at_largest_k,
     intervals_over,
     mark_sigma_star,
     positive,
     quoted,
-    sigma_star,
     without_star,
 )
 from valleyscope.figures.style import log_interval, new_figure
+from valleyscope.readings.landscape import at_largest_k, sigma_star
 
 KEYS = ["seed", "precision", "dim", "sigma"]
 RATIOS = {  # column of the table: axis label, name in the caption
@@ -29,7 +28,7 @@ TOLERANCE = 0.01  # claim A3: a ratio within 1 %
 
 def draw(precision: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
     """Top: Δ₂^(D)/Δ₂ against σ, a column for each D. Bottom: the same for Var δ."""
-    rows = at_largest_k(precision).query("weights == 'trained'")
+    rows = at_largest_k(precision).query("regime == 'trained'")
     ratios, full = over_full_space(rows), rows["dim"].max()
     dims = sorted(ratios["dim"].unique())
     shown = sorted({dims[0], dims[len(dims) // 2], dims[-1]})

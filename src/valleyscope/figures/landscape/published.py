@@ -17,8 +17,9 @@ from valleyscope.figures.landscape.shared import (
     positive,
     quoted,
 )
-from valleyscope.figures.style import COLOURS, geometric_mean, interval, log_spread, new_figure, spread
+from valleyscope.figures.style import COLOURS, interval, log_spread, new_figure, spread
 from valleyscope.readings.cost import shared_k
+from valleyscope.readings.intervals import geometric_mean
 
 EXACT = COLOURS[2]
 LINES = BARS | {"markersize": 3, "mew": 0, "lw": 1}

@@ -7,25 +7,20 @@ from matplotlib.figure import Figure
 from valleyscope.figures.landscape.shared import (
     CUT,
     FULL,
-    MEASURED_AT,
-    REGIMES,
-    TERMS,
-    holds_up_to,
     intervals_over,
     k_axis,
     legend_above,
     probe_colours,
     probe_names,
     quoted,
-    regimes_of,
-    sigma_star,
     trace,
     trim,
     widths,
     without_star,
 )
-from valleyscope.figures.style import geometric_mean, new_figure, spread
-from valleyscope.readings.intervals import student_interval
+from valleyscope.figures.style import new_figure, spread
+from valleyscope.readings.intervals import geometric_mean, student_interval
+from valleyscope.readings.landscape import MEASURED_AT, REGIMES, TERMS, holds_up_to, regimes_of, sigma_star
 
 NEAR = 0.01  # the claim: the ratio is within 1 % of 1
 CELL = ["regime", "seed", "k", "sigma"]

@@ -9,21 +9,19 @@ from valleyscope.figures.landscape.shared import (
     CUT,
     FULL,
     NEXT,
-    REGIMES,
     intervals_over,
     legend_above,
-    middle,
     positive,
     probe_colours,
     probe_names,
     quoted,
-    regimes_of,
     trace,
     trim,
     widths,
 )
-from valleyscope.figures.style import geometric_mean, new_figure
-from valleyscope.readings.intervals import student_interval
+from valleyscope.figures.style import new_figure
+from valleyscope.readings.intervals import geometric_mean, student_interval
+from valleyscope.readings.landscape import REGIMES, middle, regimes_of
 
 
 def draw(sequences: pd.DataFrame) -> tuple[Figure, str]:

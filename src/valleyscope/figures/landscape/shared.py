@@ -9,15 +9,13 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from valleyscope.figures.style import COLOURS, geometric_mean, log_interval, log_spread
+from valleyscope.figures.style import COLOURS, log_interval, log_spread
+from valleyscope.readings.intervals import geometric_mean
 
-REGIMES = {"trajectory": "on the trajectory", "minimisers": "at minimisers"}
-MEASURED_AT = {"trajectory": "trained", "minimisers": "minimisers"}  # regime: the weights of its σ*
 WEIGHTS = dict(zip(["trained", "minimisers"], COLOURS, strict=False))
 PRECISIONS = dict(zip(["float64", "float32", "bfloat16"], COLOURS, strict=False))
 PROCEDURES = dict(zip(["corrected", "published"], COLOURS, strict=False))
 NEXT = {"expected": {"ls": "-"}, "single": {"ls": "--", "lw": 0.9}}
-TERMS = ["value", "slope", "curvature", "cross"]  # of the closed form
 FULL = "full space"
 
 GEOMETRIC = {"estimator": geometric_mean, "errorbar": log_interval}  # for seaborn
@@ -30,31 +28,9 @@ CUT = f"Bands are cut a factor of {BEYOND} beyond the lines. "
 # ---------------------------------------------------------------- rows and probes
 
 
-def regimes_of(table: pd.DataFrame) -> list[str]:
-    """Those in the table, in the order of REGIMES."""
-    return [regime for regime in REGIMES if (table["regime"] == regime).any()]
-
-
-def at_largest_k(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows at the largest k that each kind of weights has."""
-    return table[table["k"] == table.groupby("weights")["k"].transform("max")]
-
-
 def positive(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """What a logarithmic axis can show: zero, negative and missing values go."""
     return table[(table[column] > 0) & np.isfinite(table[column])]
-
-
-def middle(values: pd.Series) -> float:
-    """The middle value of a grid."""
-    grid = sorted(values.dropna().unique())
-    return grid[len(grid) // 2]
-
-
-def nearest(values: pd.Series, wanted: float) -> float:
-    """The value of a grid nearest to the wanted one, by ratio."""
-    grid = np.sort(values.unique())
-    return grid[np.abs(np.log(grid / wanted)).argmin()]
 
 
 def probe_names(table: pd.DataFrame) -> np.ndarray:
@@ -80,25 +56,6 @@ def widths(probes: dict) -> dict[str, float]:
 
 
 # ---------------------------------------------------------------- σ*, the limit of the quadratic model
-
-
-def sigma_star(
-    validity: pd.DataFrame, weights: str, dim: int, quantity="increment", precision="float64"
-) -> pd.Series:
-    """σ* by seed, NaN where the model exceeds its limit of error at every σ.
-
-    A D that was not measured takes the σ* of the next larger one, which promises less.
-    """
-    dim = min((d for d in validity["dim"].unique() if d >= dim), default=dim)
-    rows = validity.query(
-        "weights == @weights and dim == @dim and quantity == @quantity and precision == @precision"
-    )
-    return rows.set_index("seed")["sigma_star"]
-
-
-def holds_up_to(star: pd.Series) -> float:
-    """Geometric mean over seeds; NaN if a seed has no σ*, as that of the others would promise too much."""
-    return geometric_mean(star) if len(star) and star.notna().all() else np.nan
 
 
 def without_star(stars: dict[str, pd.Series]) -> str:

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from valleyscope.figures.landscape.shared import (
     BARS,
     GEOMETRIC,
-    REGIMES,
     intervals_over,
     k_axis,
     positive,
@@ -18,6 +17,7 @@ from valleyscope.figures.landscape.shared import (
 )
 from valleyscope.figures.repeats import listed
 from valleyscope.figures.style import COLOURS, interval, new_figure, spread
+from valleyscope.readings.landscape import REGIMES
 
 DASHES = {"same": "-", "moved": "--"}  # weights of the other Hessian
 
