@@ -60,7 +60,7 @@ def side(values, reference: float = 0.0, log: bool = False) -> int:
 def quoted(
     values, digits: int = 3, *, log: bool = False, nothing: str = "not measured", form: str = "g"
 ) -> str:
-    """ "mean [low, high]" of the repeats that have a value (log: above 0, geometric), and how many if not all.
+    """ "mean [low, high]" of the repeats that have a value (log: above 0, geometric); how many if not all.
 
     A single value has no interval; `nothing` stands for none. `form`: as in "{:g}".
     """
