@@ -27,10 +27,11 @@ from valleyscope.engine.weights import LossFunction, at_weights, select_paramete
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.paths import Path, straight_line
-from valleyscope.readings.barriers import barrier, middle_over_ends
+from valleyscope.readings.paths import barrier, middle_over_ends
 
 STEPS, BATCHES = [100, 100, 200, 400, 300, 60], [8, 8, 16, 16, 16, 0]  # of the descent, by cycle
 NEB = NebSettings(pivots=3, spring=0.03, insert_above=1.1, most_pivots=19, refine=4)
+MIDDLE = (0.4, 0.6)  # positions of the middle of a path
 COPIES = 4  # of the path's points in float64 that live at once
 REMEDY = "lower replicas or the batches of the descent, or set memory_budget"
 
@@ -62,7 +63,7 @@ class PathResult:
     @property
     def rise(self) -> float:
         """Tr H in the middle of the path over its mean at the ends."""
-        return float(middle_over_ends(self.curvature.assign(pair=""), "trace").iloc[0])
+        return float(middle_over_ends(self.curvature.assign(pair=""), "trace", MIDDLE).iloc[0])
 
     def summary(self) -> dict:
         """The result's numbers, as JSON takes them."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.claims.verdicts import Cell, Claim, Tables, tally, text
-from valleyscope.readings.barriers import barrier, middle_over_ends
+from valleyscope.readings.paths import barrier, middle_over_ends
 from valleyscope.readings.decay import slopes_of_points
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from valleyscope.figures.style import COLOURS, new_figure
-from valleyscope.readings.barriers import barrier, middle_over_ends
+from valleyscope.readings.paths import barrier, middle_over_ends
 
 
 def draw(losses: pd.DataFrame, curvature: pd.DataFrame, drift: pd.DataFrame) -> tuple[Figure, str]:

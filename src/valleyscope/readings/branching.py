@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 KEYS = ["parent", "branch"]
-TOLERANCES = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of normalised barriers, swept
 MEASURES = {"relative": "the largest barrier of any branch", "over_ends": "the ends of the line"}
 
 

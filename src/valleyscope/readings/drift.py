@@ -9,7 +9,6 @@ import pandas as pd
 from valleyscope.errors import InputError
 
 SETTING = ["learning_rate", "batch", "steps"]
-INSIDE = (0.2, 0.8)  # positions that count for an outward velocity
 
 
 def moment_slope(x, x_error, y, y_error) -> tuple[float, float, float]:
@@ -60,15 +59,15 @@ def _fit(fit: tuple[float, float, float]) -> dict[str, float]:
     return dict(zip(("slope", "slope_se", "chi2_dof"), fit, strict=True))
 
 
-def velocities(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """Outward drift per t_eff, mean over positions in [0.2, 0.8]: a row a pair and setting.
+def velocities(measured: pd.DataFrame, predicted: pd.DataFrame, inside: tuple[float, float]) -> pd.DataFrame:
+    """Outward drift per t_eff, mean over positions in the window `inside`: a row a pair and setting.
 
     velocity and velocity_se (lengths of weights per t_eff = steps x learning rate, beyond full-batch descent,
     towards the nearer end), descent (the same of full-batch descent), predicted (by the linear recursion).
     """
-    inside = measured[measured["position"].between(*INSIDE) & (measured["position"] != 0.5)]
+    counted = measured[measured["position"].between(*inside) & (measured["position"] != 0.5)]
     rows = []
-    for (pair, *setting), t in inside.groupby(["pair", *SETTING]):
+    for (pair, *setting), t in counted.groupby(["pair", *SETTING]):
         named = dict(zip(SETTING, setting, strict=True))
         time = named["learning_rate"] * named["steps"]
         outward = np.sign(t["position"] - 0.5)

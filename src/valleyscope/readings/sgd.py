@@ -1,7 +1,12 @@
 """Readings of projected SGD: which way replicas went on the path, how far, how fast, up or down in loss.
 
 Table: projected_sgd, see results/README.md. Pairs of minima are the independent repeats; starts and replicas
-share a path.
+share a path. Windows and limits stand in the configuration under `readings`:
+
+    inside      starts whose drift is judged: further out the ends stop it
+    off_floor   minibatch loss over the path's from which a replica has left the valley floor
+    late        last share of a run, over which minibatch losses are averaged: one period has few
+    reach       share of the path beyond which replicas from the outer starts come near the end
 """
 
 import numpy as np
@@ -9,10 +14,7 @@ import pandas as pd
 
 from valleyscope.errors import InputError
 
-INSIDE = (0.2, 0.8)  # starts whose drift is judged: further out the ends stop it
-OFF_FLOOR = 3.0  # minibatch loss over the path's from which a replica has left the valley floor
-LATE = 0.1  # last share of a run, over which minibatch losses are averaged: one period has few
-REACH = 0.1  # of the path: beyond, replicas from the outer starts come near the end, which stops them
+Window = tuple[float, float]
 
 
 def outward(table: pd.DataFrame) -> pd.Series:
@@ -21,14 +23,9 @@ def outward(table: pd.DataFrame) -> pd.Series:
     return (side * (table["position"] - table["start"])).where(side != 0)
 
 
-def inside(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with starts in INSIDE."""
-    return table[table["start"].between(INSIDE[0] - 1e-9, INSIDE[1] + 1e-9)]
-
-
-def directed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows inside that have a nearer end, which a start at 0.5 has not, with `outward`."""
-    rows = inside(table)
+def directed(table: pd.DataFrame, inside: Window) -> pd.DataFrame:
+    """The rows with starts inside that have a nearer end, which a start at 0.5 has not, with `outward`."""
+    rows = table[table["start"].between(inside[0] - 1e-9, inside[1] + 1e-9)]
     return rows[(rows["start"] - 0.5).abs() > 1e-9].assign(outward=outward)
 
 
@@ -57,20 +54,22 @@ def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series)
     return np.array([np.interp(at, *paths[pair]) for pair, at in zip(pairs, positions, strict=True)])
 
 
-def final_changes(table: pd.DataFrame, path_losses: pd.DataFrame, run: str) -> pd.DataFrame:
+def final_changes(
+    table: pd.DataFrame, path_losses: pd.DataFrame, run: str, *, inside: Window, off_floor: float, late: float
+) -> pd.DataFrame:
     """Of each replica inside, at its last step: pair, start, t_eff, outward, loss_change, on_floor.
 
-    loss_change: of the path at its place. on_floor: its own minibatch loss, mean over the last
-    LATE of the run, is at most OFF_FLOOR times the path's.
+    loss_change: of the path at its place. on_floor: its own minibatch loss, mean over the late share of the
+    run, is at most off_floor times the path's.
     """
     table = table[table["run"] == run]
-    rows = directed(table)
+    rows = directed(table, inside)
     rows = rows[rows["step"] == rows["step"].max()]
     before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
-    late = table[table["step"] > (1 - LATE) * rows["step"].max()]
-    own = late.groupby(["pair", "replica"])["loss"].mean()
+    last = table[table["step"] > (1 - late) * rows["step"].max()]
+    own = last.groupby(["pair", "replica"])["loss"].mean()
     loss = own.reindex(pd.MultiIndex.from_frame(rows[["pair", "replica"]])).to_numpy()
-    rows = rows.assign(loss_change=after - before, on_floor=loss <= OFF_FLOOR * after)
+    rows = rows.assign(loss_change=after - before, on_floor=loss <= off_floor * after)
     return rows[["pair", "start", "t_eff", "outward", "loss_change", "on_floor"]]
 
 
@@ -85,40 +84,40 @@ def uphill(changes: pd.DataFrame) -> pd.Series:
     return ((changes["outward"] > 0) & (changes["loss_change"] > 0)).groupby(changes["pair"]).mean()
 
 
-def floor_share(table: pd.DataFrame, path_losses: pd.DataFrame, run: str, step: int) -> pd.Series:
+def floor_share(table: pd.DataFrame, path_losses: pd.DataFrame, run: str, step: int, **limits) -> pd.Series:
     """Share of a run's replicas inside that are on the valley floor at a step, by pair (`final_changes`)."""
-    changes = final_changes(table[table["step"] <= step], path_losses, run)
+    changes = final_changes(table[table["step"] <= step], path_losses, run, **limits)
     return changes["on_floor"].groupby(changes["pair"]).mean()
 
 
 def speed_ratio(
-    table: pd.DataFrame, path_losses: pd.DataFrame, over: str, under: str
+    table: pd.DataFrame, path_losses: pd.DataFrame, over: str, under: str, *, reach: float, **limits
 ) -> tuple[pd.Series, int]:
     """Outward displacement of one run over that of another, by pair, and the step at which they are taken.
 
-    Both from the starts that both have, at the last step they share before either has moved REACH of the path
+    Both from the starts that both have, at the last step they share before either has moved `reach` of the path
     in the mean; NaN in a pair in which either has not moved outward, or has fewer than half of its replicas
     left on the valley floor: elsewhere a displacement along the path is no drift.
     """
-    means = by_start(directed(table), ["outward"])
+    means = by_start(directed(table, limits["inside"]), ["outward"])
     both = means[means["run"].isin([over, under]) & (means["step"] > 0)]
     wide = both.pivot(index=["pair", "start", "step"], columns="run", values="outward").dropna()
     farthest = wide.groupby("step").mean().abs().max(axis=1)
-    within = farthest[(farthest <= REACH).cummin()]
+    within = farthest[(farthest <= reach).cummin()]
     step = int(within.index[-1] if len(within) else farthest.index[0])
     moved = wide.xs(step, level="step").groupby("pair").mean()
-    floor = pd.DataFrame({run: floor_share(table, path_losses, run, step) for run in (over, under)})
+    floor = pd.DataFrame({run: floor_share(table, path_losses, run, step, **limits) for run in (over, under)})
     drifts = (moved > 0).all(axis=1) & (floor >= 0.5).all(axis=1)
     return (moved[over] / moved[under]).where(drifts), step
 
 
-def courses(table: pd.DataFrame, path_losses: pd.DataFrame) -> pd.DataFrame:
+def courses(table: pd.DataFrame, path_losses: pd.DataFrame, inside: Window) -> pd.DataFrame:
     """Both runs, "free" and "momentum": run, pair, step, t_eff, distance, outward, loss, path_loss.
 
     At the steps and from the starts inside that both have, means over these. path_loss: training loss of the
     path at the nearest point.
     """
-    table = directed(table[table["run"].isin(["free", "momentum"])])
+    table = directed(table[table["run"].isin(["free", "momentum"])], inside)
     steps = set.intersection(*(set(steps) for _, steps in table.groupby("run")["step"]))
     table = table[table["step"].isin(steps) & table["start"].isin(shared_starts(table))]
     table = table.assign(path_loss=path_loss(path_losses, table["pair"], table["position"]))

@@ -9,7 +9,7 @@ from figure_check import check, drawn, grid, laid_out, modules
 from valleyscope.figures import style
 from valleyscope.figures.connectivity import path_criteria, path_groups, path_profile, path_spectrum
 from valleyscope.figures.connectivity import shared as paths
-from valleyscope.readings.barriers import barrier, dip_over_ends, middle_over_ends, over_ends
+from valleyscope.readings.paths import barrier, dip_over_ends, middle_over_ends, over_ends
 
 PAIRS = ["0-1", "2-3", "4-5"]
 POSITIONS = np.linspace(0, 1, 15)

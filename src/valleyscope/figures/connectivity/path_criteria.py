@@ -19,7 +19,7 @@ from valleyscope.figures.connectivity.shared import (
 )
 from valleyscope.figures.landscape.shared import legend_above, shades, trace, trim, widths
 from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.barriers import middle_over_ends, over_ends
+from valleyscope.readings.paths import middle_over_ends, over_ends
 from valleyscope.readings.intervals import student_interval
 from valleyscope.readings.landscape import TERMS
 

@@ -22,7 +22,7 @@ from valleyscope.figures.connectivity.shared import (
 )
 from valleyscope.figures.landscape.shared import legend_above, trace, trim
 from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.barriers import ends, middle, middle_over_ends, over_ends
+from valleyscope.readings.paths import ends, middle, middle_over_ends, over_ends
 from valleyscope.readings.intervals import student_interval
 
 CLEAR = 2.0  # standard errors above 0 from which a Tr H_g is shown

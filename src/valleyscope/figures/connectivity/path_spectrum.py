@@ -21,7 +21,7 @@ from valleyscope.figures.connectivity.shared import (
 from valleyscope.figures.landscape.shared import shades, trace, trim
 from valleyscope.figures.repeats import listed
 from valleyscope.figures.style import interval, new_figure, spread
-from valleyscope.readings.barriers import middle_over_ends
+from valleyscope.readings.paths import middle_over_ends
 
 LARGE = 0.1  # of the largest eigenvalue on a pair's path: beyond it the bulk has ended
 POINTS = 240  # of the grid that pairs share
