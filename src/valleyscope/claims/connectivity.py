@@ -9,9 +9,9 @@ import pandas as pd
 from valleyscope.claims.verdicts import Cell, Claim, Tables, log_interval, tally, text
 from valleyscope.connectivity.valley import COEFFICIENT, NOISES
 from valleyscope.readings.averages import differences
-from valleyscope.readings.paths import barrier, middle_over_ends
 from valleyscope.readings.branching import MEASURES, TOLERANCES, bulges, line_barriers, rises, vanishing_times
 from valleyscope.readings.drift import SETTING, base_setting
+from valleyscope.readings.paths import barrier, middle_over_ends
 from valleyscope.readings.sgd import (
     OFF_FLOOR,
     beyond_control,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.claims.verdicts import Cell, Claim, Tables, tally, text
-from valleyscope.readings.paths import barrier, middle_over_ends
 from valleyscope.readings.decay import slopes_of_points
+from valleyscope.readings.paths import barrier, middle_over_ends
 
 
 def _per_seed(table: pd.DataFrame, value: str, reduce="mean") -> np.ndarray:

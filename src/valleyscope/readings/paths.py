@@ -100,7 +100,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scaled_trace(groups: pd.DataFrame) -> pd.DataFrame:
-    """Σ_g ‖W_g‖² Tr H_g by pair and position (`scaled`): what a scale-invariant layer's norm cannot change."""
+    """Σ_g ‖W_g‖² Tr H_g by pair and position (`scaled`): a scale-invariant layer's norm cannot change it."""
     scaled = groups.assign(scaled=groups["norm"] ** 2 * groups["trace"])
     return scaled.groupby(["pair", "position"], as_index=False)["scaled"].sum()
 

@@ -95,9 +95,9 @@ def speed_ratio(
 ) -> tuple[pd.Series, int]:
     """Outward displacement of one run over that of another, by pair, and the step at which they are taken.
 
-    Both from the starts that both have, at the last step they share before either has moved `reach` of the path
-    in the mean; NaN in a pair in which either has not moved outward, or has fewer than half of its replicas
-    left on the valley floor: elsewhere a displacement along the path is no drift.
+    Both from the starts that both have, at the last step they share before either has moved `reach` of the
+    path in the mean; NaN in a pair in which either has not moved outward, or has fewer than half of its
+    replicas left on the valley floor: elsewhere a displacement along the path is no drift.
     """
     means = by_start(directed(table, limits["inside"]), ["outward"])
     both = means[means["run"].isin([over, under]) & (means["step"] > 0)]

@@ -19,9 +19,9 @@ from valleyscope.figures.connectivity.shared import (
 )
 from valleyscope.figures.landscape.shared import legend_above, shades, trace, trim, widths
 from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.paths import middle_over_ends, over_ends
 from valleyscope.readings.intervals import student_interval
 from valleyscope.readings.landscape import TERMS
+from valleyscope.readings.paths import middle_over_ends, over_ends
 
 BARRIER = {"color": "k", "ls": "--", "lw": 1.2}
 ALONE = {  # terms whose ratio to the ends does not depend on σ: label and look

@@ -22,8 +22,8 @@ from valleyscope.figures.connectivity.shared import (
 )
 from valleyscope.figures.landscape.shared import legend_above, trace, trim
 from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.paths import ends, middle, middle_over_ends, over_ends
 from valleyscope.readings.intervals import student_interval
+from valleyscope.readings.paths import ends, middle, middle_over_ends, over_ends
 
 CLEAR = 2.0  # standard errors above 0 from which a Tr H_g is shown
 RAW, SCALED = {"fmt": "o", "ms": 4.5}, {"fmt": "D", "ms": 4, "fillstyle": "none"}

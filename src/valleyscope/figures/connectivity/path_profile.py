@@ -24,8 +24,8 @@ from valleyscope.figures.connectivity.shared import (
 from valleyscope.figures.landscape.shared import legend_above, trace, trim
 from valleyscope.figures.repeats import thinned
 from valleyscope.figures.style import new_figure
-from valleyscope.readings.paths import MIDDLE, barrier, dip_over_ends, middle_over_ends
 from valleyscope.readings.intervals import geometric_mean
+from valleyscope.readings.paths import MIDDLE, barrier, dip_over_ends, middle_over_ends
 
 DRAWN = 34  # positions of a loss
 LOSSES = {"train_loss": "training loss", "held_out_loss": "held-out loss"}

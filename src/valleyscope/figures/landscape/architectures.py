@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from valleyscope.figures.connectivity.shared import plain_ticks
 from valleyscope.figures.repeats import GEOMETRIC, MEAN, band, quoted, summary
 from valleyscope.figures.style import COLOURS, log_spread, new_figure
-from valleyscope.readings.paths import barrier, middle_over_ends, over_ends
 from valleyscope.readings.intervals import geometric_mean
+from valleyscope.readings.paths import barrier, middle_over_ends, over_ends
 
 FLOOR = 1e-7  # smallest distance of a ratio from 1 that is drawn: float32 has no more digits
 
