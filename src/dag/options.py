@@ -155,7 +155,7 @@ def digest_of(stage: str) -> str:
 
 @cache
 def digest_of_figure(name: str) -> str:
-    """The same for the stage that draws a figure; the figure's row of the catalogue is a parameter beside it."""
+    """The same of one figure's sources; its row of the catalogue is a parameter of its own."""
     return _digest(sources_of_figure(name))
 
 
