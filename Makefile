@@ -45,14 +45,14 @@ fuzz: .venv/dev
 lint: .venv/dev
 	$(RUN) ruff check src tests benchmarks
 	$(RUN) ruff format --check src tests benchmarks
-	$(RUN) snakefmt --check Snakefile
+	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) snakemake --lint
 
 benchmark: .venv/peers
 	$(RUN) snakemake --cores $(CORES) results/corpus/tokens.safetensors
 	$(RUN) python benchmarks/measure_engine.py --tokens results/corpus/tokens.safetensors --out $(BENCHMARKS)
 	$(RUN) python benchmarks/measure_probe.py --tokens results/corpus/tokens.safetensors --threads 2 --out $(BENCHMARKS)
-	$(RUN) python src/plot_engine.py --out figures/engine.pdf \
+	$(RUN) python src/plot_figure.py --figure engine --out figures/engine.pdf \
 	  --tables $(foreach table,products solvers growth warm_starts traces,$(BENCHMARKS)/$(table).csv)
 	$(MAKE) texts
 

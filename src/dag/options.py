@@ -10,8 +10,10 @@ from pathlib import Path
 
 from dag.configuration import parameter_count
 from valleyscope.errors import InputError
+from valleyscope.figures.catalogue import module_of
 
 SRC = Path(__file__).parents[1]
+CATALOGUE = SRC / "valleyscope/figures/catalogue.py"
 
 
 def require_writable(output: dict[str, str]) -> None:
@@ -144,23 +146,43 @@ def corpus_source(data: dict) -> str:
 
 @cache
 def digest_of(stage: str) -> str:
-    """A checksum of those files: a rule's parameter, so that it runs again when one of them is edited.
+    """A checksum of its sources: a rule's parameter, so that it runs again when one of them is edited.
 
     As inputs they would be dozens a job, and Snakemake looks at every input of every job whenever one ends.
     """
-    together = hashlib.sha256()
-    for name in sources(stage):
-        together.update(name.encode() + b"\0" + (SRC.parent / name).read_bytes())
-    return together.hexdigest()
+    return _digest(sources(stage))
+
+
+@cache
+def digest_of_figure(name: str) -> str:
+    """The same of one figure's sources; its row of the catalogue is a parameter of its own."""
+    return _digest(sources_of_figure(name))
 
 
 def sources(stage: str) -> list[str]:
     """The files of this repository that `src/STAGE.py` runs, itself first: what its rule depends on."""
+    return _reached([SRC / f"{stage}.py"])
+
+
+def sources_of_figure(name: str) -> list[str]:
+    """Those that draw one figure: the stage's and the figure's module's, without the list of all figures."""
+    module = SRC.joinpath(*module_of(name).split(".")).with_suffix(".py")
+    return _reached([SRC / "plot_figure.py", module], without=CATALOGUE)
+
+
+def _digest(names: list[str]) -> str:
+    together = hashlib.sha256()
+    for name in names:
+        together.update(name.encode() + b"\0" + (SRC.parent / name).read_bytes())
+    return together.hexdigest()
+
+
+def _reached(queue: list[Path], without: Path | None = None) -> list[str]:
+    """Files under src/ that these import, directly or not, themselves first, as paths of the repository."""
     found: list[Path] = []
-    queue = [SRC / f"{stage}.py"]
     while queue:
-        path = queue.pop(0)
-        if path not in found:
+        path, *queue = queue
+        if path not in found and path != without:
             found.append(path)
             queue += _imports(path)
     return [str(path.relative_to(SRC.parent)) for path in found]

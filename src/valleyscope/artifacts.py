@@ -70,7 +70,8 @@ def commit() -> str:
 
     try:
         dirty = git(
-            "status", "--porcelain", "--untracked-files=no", "--", "src", "Snakefile", "configs", "envs"
+            *("status", "--porcelain", "--untracked-files=no", "--"),
+            *("src", "Snakefile", "rules", "configs", "envs"),
         )
         return git("rev-parse", "HEAD") + ("+" if dirty else "")
     except OSError:

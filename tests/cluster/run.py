@@ -128,7 +128,7 @@ def main() -> None:
         remote = clone(Path(folder) / "remote")
         began = time.monotonic()
         with cluster(Path(folder) / "slurm"):
-            options = ["--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue"]
+            options = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue"]
             options += ["--slurm-no-account", "--slurm-init-seconds-before-status-checks", "5"]
             # A group must fit into the node.
             options += ["--cores", str(os.cpu_count()), "--resources", f"mem_mb={node_memory()}"]

@@ -1,38 +1,94 @@
-"""The Snakefile as users meet it: plans, refusals, exact dependencies."""
+"""The workflow as users meet it: plans, refusals, and the jobs that Snakemake makes of the rules."""
 
-import json
 import re
 import runpy
 import shlex
-import subprocess
 import sys
-from importlib.metadata import distribution
-from pathlib import Path
+from functools import cache
 
-import jsonschema
 import pytest
-import torch
 import yaml
+from dry_run import ROOT, Job, jobs, snakemake
 
-import dag.options
-from valleyscope.artifacts import save_tensors
-from valleyscope.errors import InputError
-from valleyscope.models.architectures import KINDS
-from valleyscope.models.model import ModelSettings, Transformer
+from dag import options
+from valleyscope.figures.catalogue import FIGURES
 
-ROOT = Path(__file__).resolve().parents[2]
-STAGES = sorted(p.stem for p in (ROOT / "src").glob("*.py") if not p.stem.startswith("_"))
+CONFIGURATIONS = ["default", "smoke", "d6"]
+GPU = ("--workflow-profile", "profiles/gpu")
 
 
-def snakemake(*arguments):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+@cache
+def all_jobs(name: str, *profile: str) -> list[Job]:
+    return jobs("--forceall", "--configfile", f"configs/{name}.yaml", *profile)
 
 
-@pytest.mark.parametrize("name", ["default", "smoke", "d6"])
-def test_every_configuration_makes_a_plan(name):
-    done = snakemake("-n", "--forceall", "--quiet", "all", "--configfile", f"configs/{name}.yaml")
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_configuration_plans_every_figure_table_and_text(name):
+    made = {path for job in all_jobs(name) for path in job.files("output")}
+    folders = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())["output"]
+    drawn = [figure for figure, row in FIGURES.items() if row.section != "benchmarks"]
+    for figure in drawn:
+        assert {f"{folders['figures']}/{figure}.{ext}" for ext in ("pdf", "svg", "png", "txt", "csv")} <= made
+    shown = {table for figure in drawn for table in FIGURES[figure].tables}
+    assert {f"{folders['results']}/{table}.csv" for table in (*shown, "claims")} <= made
+    assert f"{folders['results']}/report.html" in made
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_command_is_understood_by_its_stage(name, monkeypatch):
+    monkeypatch.setattr("stage.arguments.run", lambda main, parser, **_: parser.parse_args())
+    for job in {job.rule: job for job in all_jobs(name)}.values():
+        words = shlex.split(job.command.removesuffix(f" 2>&1 | tee {job.fields['log']}"))
+        assert words[0] == "python"
+        monkeypatch.setattr(sys, "argv", words[1:])
+        runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_job_has_log_benchmark_memory_minutes_and_gpus(name):
+    for job in all_jobs(name):
+        assert job.files("log")[0].endswith(".log"), job.rule
+        assert job.files("benchmark")[0].endswith(".tsv"), job.rule
+        found = job.resources()
+        assert int(found["mem_mb"]) > 0, job.rule
+        assert int(found["runtime"]) > 0, job.rule
+        assert int(found["gpu"]) == 0, job.rule
+
+
+def test_timing_takes_all_cores_and_science_one():
+    for job in all_jobs("smoke"):
+        timing = job.rule in ("time_estimators", "time_replicas")
+        assert job.threads() == (2 if timing else 1), job.rule
+        assert "--threads" not in job.command or f"--threads {job.threads()} " in job.command
+
+
+@pytest.mark.parametrize("options", [GPU, ("--profile", "profiles/slurm", *GPU)])
+def test_jobs_on_a_gpu_ask_for_one_and_others_for_none(options):
+    for job in all_jobs("d6", *options):
+        computes = "--device cuda" in job.command
+        assert job.resources()["gpu"] == str(int(computes)), job.rule
+        if computes:
+            assert job.resources()["mem_mb"] == "64000"
+            assert job.resources()["runtime"] == "2880"
+
+
+def test_memory_of_a_rule_stands_in_one_line_of_a_profile(tmp_path):
+    profile = (ROOT / "profiles/default/config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(profile + "  map_geometry: {mem_mb: 1234}\n")
+    changed = all_jobs("smoke", "--workflow-profile", str(tmp_path))
+    before, after = (
+        {(job.rule, job.fields["output"]): job.resources()["mem_mb"] for job in found}
+        for found in (all_jobs("smoke"), changed)
+    )
+    assert before.keys() == after.keys()
+    differing = [(rule, after[rule, out]) for rule, out in after if after[rule, out] != before[rule, out]]
+    assert differing == [("map_geometry", "1234")] * 2
+
+
+@pytest.mark.parametrize("profile", ["default", "gpu"])
+def test_profiles_name_only_rules_that_there_are(profile):
+    named = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())["set-resources"]
+    assert set(named) <= {job.rule for job in all_jobs("smoke")}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +105,7 @@ def test_every_configuration_makes_a_plan(name):
 )
 def test_a_wrong_configuration_stops_with_one_line_before_any_job(override, expected, tmp_path):
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(override))
-    done = snakemake("-n", "--configfile", str(tmp_path / "wrong.yaml"))
+    done = snakemake("-n", "--cores", "2", "--configfile", str(tmp_path / "wrong.yaml"))
     output = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     said = [line for line in output if not re.match(r"Using workflow|Config file", line)]
     assert done.returncode != 0
@@ -57,226 +113,43 @@ def test_a_wrong_configuration_stops_with_one_line_before_any_job(override, expe
     assert expected in said[0]
 
 
-def test_sources_of_a_stage_are_its_imports_and_nothing_else():
-    plot = dag.options.sources("plot_cost")
-    assert plot[0] == "src/plot_cost.py"
-    assert "src/valleyscope/figures/landscape/cost.py" in plot
-    assert "src/valleyscope/figures/style.py" in plot
-    assert not any("criteria" in path or "hessian" in path for path in plot)
-    assert "src/valleyscope/paths.py" in dag.options.sources("connect_minima")
-    assert "src/valleyscope/paths.py" not in dag.options.sources("find_eigenpairs")
-    assert "src/valleyscope/models/corpus.py" not in dag.options.sources("train_model")
+def test_windows_and_thresholds_share_no_name():
+    default = yaml.safe_load((ROOT / "configs/default.yaml").read_text())
+    assert not set(default["readings"]) & set(default["claims"])
 
 
-def test_every_source_file_is_used_by_some_stage_or_the_benchmark():
-    used = {path for stage in STAGES for path in dag.options.sources(stage)}
+def test_a_run_prints_its_plan_first_and_a_second_has_nothing_to_do(tmp_path):
+    """Text and tokenizer, from a local text."""
+    for name in ("src", "configs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = "the quick brown fox jumps over the lazy dog, again and again. " * 3000
+    (tmp_path / "text.txt").write_text(text)
+    small = {"data": {"text": "text.txt", "vocab_size": 260, "held_out_sequences": 8}}
+    small["architectures"] = {"held_out": 8}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
+    place = ("results/corpus/tokenizer.tiktoken", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path)
+    place += ("--configfile", tmp_path / "small.yaml")
+    done = snakemake(*place, "--cores", "1", folder=tmp_path)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.index("Plan: 2 jobs on 1 cores") < said.index("rule fetch_corpus")
+    for rule in ("fetch_corpus", "train_tokenizer"):
+        header, row = (tmp_path / f"results/benchmarks/{rule}/all.tsv").read_text().splitlines()
+        assert float(dict(zip(header.split("\t"), row.split("\t"), strict=True))["s"]) > 0
+        assert (tmp_path / f"results/logs/{rule}/all.log").exists()
+    assert jobs(*place, folder=tmp_path) == []
+
+
+def test_every_source_file_is_used_by_a_stage_the_command_the_benchmark_or_the_rules(tmp_path):
+    used = {path for stage in (ROOT / "src").glob("*.py") for path in options.sources(stage.stem)}
+    used |= {path for figure in FIGURES for path in options.sources_of_figure(figure)}
+    used |= set(options.sources("valleyscope/__main__"))  # the command
     # Operators offered to users that no figure needs yet are measured with the others.
-    benchmark = dag.options._imports(ROOT / "benchmarks/measure_engine.py")
-    used |= {str(path.relative_to(ROOT)) for path in benchmark}
-    used |= set(dag.options.sources("valleyscope/__main__"))  # the command
-    there = {str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*.py")}
-    of_the_snakefile = {f"src/dag/{name}.py" for name in ("__init__", "options", "plan", "configuration")}
-    assert there - used == of_the_snakefile
-
-
-def parsed(words):
-    """Options of a command line by their names."""
-    words = shlex.split(words)
-    assert all(name.startswith("--") for name in words[::2])
-    return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def architecture_config(settings, kind):
-    return {
-        "data": {"vocab_size": 300},
-        "architectures": {
-            "context": 9,
-            "held_out": 7,
-            "models": {"other": {}, "chosen": {"kind": kind, "settings": settings}},
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    ("kind", "task", "added"),
-    [
-        ("transformer", "text", {"vocab_size": 300, "context": 9}),
-        ("recurrent", "text", {"vocab_size": 300}),
-        ("mlp", "digits", {}),
-        ("cnn", "digits", {}),
-    ],
-)
-def test_an_architecture_s_options_are_quoted_and_complete_its_settings(kind, task, added):
-    settings = {"width": 4, "depth": 2}
-    config = architecture_config(settings, kind)
-    assert dag.options.task({"kind": kind}) == task
-    found = parsed(dag.options.architecture(config, "chosen", samples=33))
-    assert json.loads(found.pop("--settings")) == settings | added
-    assert found == {"--kind": kind, "--context": "9", "--samples": "33", "--held-out": "7"}
-    assert settings == {"width": 4, "depth": 2}  # the configuration itself is not completed
-
-
-def test_the_order_of_an_architecture_s_keys_changes_no_option():
-    first, second = (
-        architecture_config(settings, "mlp")
-        for settings in ({"width": 4, "depth": 2}, {"depth": 2, "width": 4})
-    )
-    assert dag.options.architecture(first, "chosen", 1) == dag.options.architecture(second, "chosen", 1)
-
-
-def test_tasks_are_those_of_the_library():
-    assert {kind: dag.options.task({"kind": kind}) for kind in KINDS} == {k: v.task for k, v in KINDS.items()}
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_has_help_with_an_example_and_refuses_bad_input_in_one_line(stage, monkeypatch, capsys):
-    def exit_code(option):
-        monkeypatch.setattr(sys, "argv", [f"src/{stage}.py", option])
-        with pytest.raises(SystemExit) as stopped:
-            runpy.run_path(str(ROOT / f"src/{stage}.py"), run_name="__main__")
-        return stopped.value.code
-
-    assert exit_code("--help") == 0
-    assert f"python src/{stage}.py" in capsys.readouterr().out
-    assert exit_code("--no-such-option") == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"{stage}: error: ")
-    assert said.count("\n") == 1
-
-
-def run_stage(stage, *arguments):
-    command = [sys.executable, f"src/{stage}.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
-def test_a_missing_file_and_a_wrong_model_give_one_line(tmp_path):
-    table = run_stage("gather_table", "--tables", tmp_path / "no.csv", "--out", tmp_path / "x.csv")
-    assert table.returncode == 1
-    assert table.stderr.startswith("gather_table: error: ")
-    assert table.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-    arguments = ["--tokens", "t", "--sequences", 1, "--data-seed", 0, "--held-out-sequences", 1]
-    arguments += ["--seed", 0, "--checkpoint", "c", "--curve", "c", "--training", "{}"]
-    model = run_stage("train_model", "--model", '{"widht": 8}', *arguments)
-    assert model.returncode == 2
-    assert "argument --model: not a valid ModelSettings" in model.stderr
-    assert "widht" in model.stderr
-    assert model.stderr.count("\n") == 1
-
-
-def pins(name):
-    lines = (ROOT / "envs" / name).read_text().splitlines()
-    return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
-
-
-def test_pins_are_exact_and_the_conda_file_holds_the_same():
-    for name in ("requirements.txt", "slurm.txt", "dev.txt", "peers.txt"):
-        assert all("==" in pin or pin.startswith("-r ") for pin in pins(name))
-    environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
-    assert {"pip": pins("requirements.txt")} in environment["dependencies"]
-
-
-def test_every_pin_has_its_licence_listed():
-    text = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([\w.-]+) \| (\d\S*) \| (.+) \|$", text, re.MULTILINE)
-    assert sorted(f"{name}=={version}" for name, version, _ in rows) == sorted(pins("requirements.txt"))
-    assert not [row for row in rows if row[2] == "not stated"]
-
-
-def test_every_job_asks_for_memory_minutes_and_gpus():
-    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
-    rules = re.split(r"^rule (\w+):$", snakefile, flags=re.MULTILINE)[1:]
-    for name, body in zip(rules[::2], rules[1::2], strict=True):
-        assert name == "all" or re.search(r"    resources:\n        \*\*(TORCH|NUMPY|READERS),\n", body), name
-
-
-def test_d6_asks_a_cluster_for_gpus():
-    done = snakemake(
-        "-n",
-        "--configfile",
-        "configs/d6.yaml",
-        "--until",
-        "train_language_model",
-        "--executor",
-        "slurm",
-        "--jobs",
-        "9",
-    )
-    assert done.returncode == 0, done.stderr
-    asked = re.findall(r"resources: .*", done.stdout + done.stderr)
-    assert len([line for line in asked if "gpu=1" in line and "mem_mb=64000" in line]) == 5
-    assert len([line for line in asked if "gpu=0" in line]) == 3  # text and tokenizer
-
-
-def test_a_folder_that_cannot_be_written_is_refused_in_one_line(monkeypatch, tmp_path):
-    dag.options.require_writable({"results": str(tmp_path / "a/b")})
-    asked = []
-    monkeypatch.setattr("os.access", lambda path, mode: asked.append(path))
-    with pytest.raises(InputError, match=r"output\.results: .*a/b cannot be written"):
-        dag.options.require_writable({"results": str(tmp_path / "a/b")})
-    assert asked == [tmp_path]
-
-
-def test_citation_names_version_and_both_papers():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["cff-version"] == "1.2.0"
-    assert {"title", "message", "authors", "version", "license"} <= set(citation)
-    identifiers = [r["identifiers"][0]["value"] for r in citation["references"]]
-    assert identifiers == ["arXiv:2604.14870", "arXiv:2512.06297"]
-
-
-def test_citation_is_valid_by_the_formats_own_schema():
-    files = [f for f in distribution("cffconvert").files if f.match("schemas/1.2.0/schema.json")]
-    schema = json.loads(files[0].locate().read_text())
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    citation = json.loads(json.dumps(citation, default=str))  # dates as text
-    jsonschema.Draft7Validator(schema).validate(citation)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft7Validator(schema).validate(citation | {"version": [1]})
-
-
-def test_a_checkpoint_of_another_size_is_refused_in_one_line(tmp_path):
-    tokens = {split: torch.randint(16, (1000,), dtype=torch.int32) for split in ("train", "held_out")}
-    save_tensors(tokens, tmp_path / "tokens.safetensors", {})
-    size = {"vocab_size": 16, "context": 8, "depth": 1, "width": 8, "heads": 2, "kv_heads": 2}
-    save_tensors(Transformer(ModelSettings(**size)).state_dict(), tmp_path / "model.safetensors", {})
-    arguments = ["--tokens", tmp_path / "tokens.safetensors", "--sequences", 16, "--data-seed", 0]
-    arguments += ["--held-out-sequences", 4, "--checkpoint", tmp_path / "model.safetensors", "--k", 4]
-    arguments += ["--regime", "x", "--count", 2, "--tolerance", 1e-2]
-    arguments += ["--out", tmp_path / "o", "--table", tmp_path / "t"]
-    wider = run_stage("find_eigenpairs", *arguments, "--model", json.dumps({**size, "width": 16}))
-    assert wider.returncode == 1
-    assert wider.stderr.count("\n") == 1
-    assert "embedding.weight has shape (16, 8), --model makes it (16, 16)" in wider.stderr
-    if not torch.cuda.is_available():
-        gpu = run_stage("find_eigenpairs", *arguments, "--model", json.dumps(size), "--device", "cuda")
-        assert gpu.stderr == "find_eigenpairs: error: device cuda: torch sees no GPU; set device: cpu\n"
-
-
-def test_grids_that_do_not_fit_give_one_line(tmp_path):
-    size = {"vocab_size": 16, "context": 8, "depth": 1, "width": 8, "heads": 2, "kv_heads": 2}
-    tokens = {split: torch.randint(16, (1000,), dtype=torch.int32) for split in ("train", "held_out")}
-    save_tensors(tokens, tmp_path / "tokens.safetensors", {})
-    training = {"epochs": 1, "batch": 4, "learning_rate": 1e-3, "warmup": 0, "weight_decay": 0.0}
-    training = json.dumps({**training, "record_every": 1})
-    problem = ["--tokens", tmp_path / "tokens.safetensors", "--sequences", 16, "--data-seed", 0]
-    problem += ["--held-out-sequences", 4, "--model", json.dumps(size), "--training", training]
-    uneven = run_stage(
-        "train_model", *problem, "--seed", 0, "--snapshot-at", 4, 8, "--snapshots", tmp_path / "a",
-        "--checkpoint", tmp_path / "c", "--curve", tmp_path / "d",
-    )  # fmt: skip
-    assert uneven.stderr.startswith("train_model: error: --snapshot-at and --snapshots differ in length")
-    solver = {"ridge": 0.1, "steps": 1, "learning_rate": 1e-3, "newton_steps": 0, "products": 1}
-    solver = json.dumps({**solver, "stationarity": 1.0})
-    leak = run_stage(
-        "find_minimisers", *problem, "--centre-from", 8, "--solver", solver, "--k", 8,
-        "--checkpoints", tmp_path / "w", "--table", tmp_path / "t",
-    )  # fmt: skip
-    assert leak.stderr == "find_minimisers: error: --centre-from 8 must lie beyond k + 1 = 9\n"
-    assert not (tmp_path / "w").exists()
-
-
-def test_kinds_of_text_are_those_of_the_library():
-    from valleyscope.models.architectures import KINDS
-
-    assert set(dag.options.TEXT_KINDS) == {name for name, kind in KINDS.items() if kind.task == "text"}
+    roots = options._imports(ROOT / "benchmarks/measure_engine.py")
+    rules = "\n".join(path.read_text() for path in (ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")))
+    imports = re.findall(r"^(?:from \S+ import (?:\([^)]*\)|.*)|import .*)$", rules, re.MULTILINE)
+    (tmp_path / "rules.py").write_text("\n".join(imports))
+    roots += options._imports(tmp_path / "rules.py")
+    used |= set(options._reached(roots))
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.py")}
+    assert there - used == set()
