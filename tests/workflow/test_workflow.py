@@ -17,7 +17,6 @@ import yaml
 import dag.options
 from valleyscope.artifacts import save_tensors
 from valleyscope.errors import InputError
-from valleyscope.models.architectures import KINDS
 from valleyscope.models.model import ModelSettings, Transformer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,10 +121,6 @@ def test_the_order_of_an_architecture_s_keys_changes_no_option():
         for settings in ({"width": 4, "depth": 2}, {"depth": 2, "width": 4})
     )
     assert dag.options.architecture(first, "chosen", 1) == dag.options.architecture(second, "chosen", 1)
-
-
-def test_tasks_are_those_of_the_library():
-    assert {kind: dag.options.task({"kind": kind}) for kind in KINDS} == {k: v.task for k, v in KINDS.items()}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -274,9 +269,3 @@ def test_grids_that_do_not_fit_give_one_line(tmp_path):
     )  # fmt: skip
     assert leak.stderr == "find_minimisers: error: --centre-from 8 must lie beyond k + 1 = 9\n"
     assert not (tmp_path / "w").exists()
-
-
-def test_kinds_of_text_are_those_of_the_library():
-    from valleyscope.models.architectures import KINDS
-
-    assert set(dag.options.TEXT_KINDS) == {name for name, kind in KINDS.items() if kind.task == "text"}
