@@ -45,6 +45,7 @@ fuzz: .venv/dev
 lint: .venv/dev
 	$(RUN) ruff check src tests benchmarks
 	$(RUN) ruff format --check src tests benchmarks
+	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile
 	$(RUN) snakemake --lint
 

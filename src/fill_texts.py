@@ -1,8 +1,8 @@
 """Renew what README and docs quote from the committed tables and captions: blocks, and the page of figures.
 
 Example:
-    python src/fill_texts.py --reference results/reference --benchmarks benchmarks/results --figures figures \\
-        --texts README.md docs/claims.md --figures-page docs/figures.md
+    python src/fill_texts.py --reference results/reference --benchmarks benchmarks/results \\
+        --figures figures --texts README.md docs/claims.md --figures-page docs/figures.md
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What README and docs quote from the committed reference: blocks between markers, and the page of figures."""
+"""What README and docs quote from the committed reference: blocks between markers, the page of figures."""
 
 import re
 from pathlib import Path
@@ -16,6 +16,13 @@ from valleyscope.report.report import claimed, measured
 
 WHOLE_RUN = "(whole run)"
 UNDECIDED = "partly, reproduced in no cell:"
+
+FIGURES_HEAD = """\
+# Every figure, with what it shows
+
+Written by `make texts`. Captions and numbers are computed from [results/reference](../results/reference)
+when a figure is drawn. Columns and units of every table: [results/README.md](../results/README.md). Tables 2
+and 3 of Paper A: [checks.md](checks.md#one-value). The theory of the drift: [drift.md](drift.md)."""
 
 # Tables of counts of what was tried and what went well, and the command that makes each again.
 COUNTS = {
@@ -131,14 +138,6 @@ def figures_page(figures: Path) -> str:
             parts += [f"### {title}", f"![{title}](../figures/{name}.png)", caption_of(figures, name)]
             parts += numbers_of(figures, name)
     return "\n\n".join(parts) + "\n"
-
-
-FIGURES_HEAD = """\
-# Every figure, with what it shows
-
-Written by `make texts`. Captions and numbers are computed from [results/reference](../results/reference) when a figure is
-drawn. Columns and units of every table: [results/README.md](../results/README.md). Tables 2 and 3 of Paper A:
-[checks.md](checks.md#one-value). The theory of the drift: [drift.md](drift.md)."""
 
 
 def figure_files() -> str:
