@@ -117,7 +117,11 @@ def changed(key, value):
         ("connectivity.pairs", [[0, 1], [2]], r"connectivity\.pairs\[1\]: \[2\] .*at least 2"),
         ("connectivity.pairs", [[0, 1], [1, 2]], r"connectivity\.pairs: .*seed 1 stands in two pairs"),
         ("connectivity.profile.points", 6, r"connectivity\.profile\.points: 6 .*odd"),
-        ("architectures.models.GRU.kind", "lstm", r"architectures\.models\.GRU\.kind: \"lstm\" .*one of"),
+        (
+            "architectures.models.GRU.kind",
+            "no_such",
+            r"architectures\.models\.GRU\.kind: \"no_such\" .*one of transformer",
+        ),
         (
             "architectures.models.GELU.settings.activation",
             "tanh",

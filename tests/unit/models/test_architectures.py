@@ -95,7 +95,7 @@ def test_the_global_stream_of_random_numbers_stays(kind):
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("lstm", {}, r"^kind: 'lstm' is none of transformer, recurrent, mlp, cnn$"),
+        ("no_such", {}, f"^kind: 'no_such' is none of {', '.join(KINDS)}$"),
         ("mlp", {"width": 6}, r"do not fit a model of kind mlp: .*depth"),
         ("cnn", {"width": 6, "depth": 2}, r"do not fit a model of kind cnn: .*depth"),
         ("recurrent", {"vocab_size": 5, "width": 4, "heads": 2}, r"kind recurrent: .*heads"),
