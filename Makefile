@@ -45,6 +45,7 @@ fuzz: .venv/dev
 lint: .venv/dev
 	$(RUN) ruff check src tests benchmarks
 	$(RUN) ruff format --check src tests benchmarks
+	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) snakemake --lint
 
@@ -70,7 +71,8 @@ reference: .venv/run
 	$(MAKE) texts
 
 texts: .venv/run
-	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --texts README.md docs/figures.md docs/claims.md docs/curvature.md docs/probing.md docs/scale.md docs/reproducibility.md
+	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --figures-page docs/figures.md \
+	  --texts README.md docs/checks.md docs/claims.md docs/curvature.md docs/probing.md docs/scale.md docs/reproducibility.md
 	$(RUN) python src/write_api.py --out docs/api.md
 	$(RUN) python src/write_licences.py --requirements envs/requirements.txt --out docs/licences.md
 

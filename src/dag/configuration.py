@@ -1,9 +1,11 @@
 """The configuration is right or refused: one line with the key, the value and what is allowed."""
 
+import ast
 import difflib
 import json
 import math
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jsonschema
@@ -248,31 +250,57 @@ def _check_descent(descent: dict, key: str) -> None:
 
 
 DIGITS = 1797  # of scikit-learn's set
-ARCHITECTURE_SETTINGS = {  # kind -> settings that it needs, and others that it takes
-    "transformer": (
-        ["width", "depth", "heads", "kv_heads", "mlp_ratio"],
-        ["positions", "activation", "norm"],
-    ),
-    "recurrent": (["width"], []),
-    "mlp": (["width", "depth"], []),
-    "cnn": (["width"], []),
-}
+MODELS = Path(__file__).parents[1] / "valleyscope/models/architectures.py"
+GIVEN = ("vocab_size", "context")  # settings of a model that other keys of the configuration give
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the library's `KINDS`: task, settings that it needs, and settings that have a default."""
+
+    task: str
+    needs: list[str]
+    takes: list[str]
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """The rows of `KINDS` in models/architectures.py, read from its text: importing it would load torch."""
+    tree = ast.parse(MODELS.read_text(encoding="utf-8"))
+    table = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KINDS"
+    )
+    return {ast.literal_eval(name): _kind(row) for name, row in zip(table.keys, table.values, strict=True)}
+
+
+def _kind(row: ast.Call) -> Kind:
+    words = {word.arg: ast.literal_eval(word.value).split() for word in row.keywords}
+    return Kind(ast.literal_eval(row.args[0]), words["needs"], words.get("takes", []))
+
+
+def _check_kind(model: dict, key: str) -> None:
+    """One of `architectures.models`: a kind that there is, with the settings it needs and no others."""
+    if model["kind"] not in kinds():
+        refuse(f"{key}.kind", model["kind"], f"it must be one of {', '.join(kinds())}")
+    kind, settings = kinds()[model["kind"]], model["settings"]
+    needed = [name for name in kind.needs if name not in GIVEN]
+    missing = [name for name in needed if name not in settings]
+    if missing:
+        refuse(f"{key}.settings", settings, f"{missing[0]} is missing; add it")
+    unknown = sorted(set(settings) - {*needed, *kind.takes})
+    if unknown:
+        refuse(f"{key}.settings", settings, f"a model of kind {model['kind']} takes no {unknown[0]}")
+    if model["kind"] == "transformer":
+        _check_model(settings, f"{key}.settings")
 
 
 def _check_architectures(section: dict) -> None:
     """Models by their kind, every k and size against the data, the paths' models among the models."""
     key, study, paths = "architectures", section["study"], section["paths"]
     for name, model in section["models"].items():
-        needed, taken = ARCHITECTURE_SETTINGS[model["kind"]]
-        missing = [m for m in needed if m not in model["settings"]]
-        if missing:
-            refuse(f"{key}.models.{name}.settings", model["settings"], f"{missing[0]} is missing; add it")
-        unknown = sorted(set(model["settings"]) - {*needed, *taken})
-        if unknown:
-            allowed = f"a model of kind {model['kind']} takes no {unknown[0]}"
-            refuse(f"{key}.models.{name}.settings", model["settings"], allowed)
-        if model["kind"] == "transformer":
-            _check_model(model["settings"], f"{key}.models.{name}.settings")
+        _check_kind(model, f"{key}.models.{name}")
     digits = DIGITS - section["held_out"]
     if section["samples"] > digits:
         refuse(f"{key}.samples", section["samples"], f"it must be at most {DIGITS} - held_out = {digits}")

@@ -8,7 +8,7 @@ import shlex
 from functools import cache
 from pathlib import Path
 
-from dag.configuration import parameter_count
+from dag.configuration import kinds, parameter_count
 from valleyscope.errors import InputError
 from valleyscope.figures.catalogue import module_of
 
@@ -108,23 +108,18 @@ def problem(config: dict, section: dict) -> str:
     )
 
 
-TEXT_KINDS = ("transformer", "recurrent")
-
-
 def task(model: dict) -> str:
     """What an architecture is trained on: "text" or "digits"."""
-    return "text" if model["kind"] in TEXT_KINDS else "digits"
+    return kinds()[model["kind"]].task
 
 
 def architecture(config: dict, name: str, samples: int) -> str:
     """The command-line options that fix an architecture and its data, quoted for the shell."""
     section = config["architectures"]
     model = section["models"][name]
-    settings = dict(model["settings"])
-    if task(model) == "text":
-        settings["vocab_size"] = config["data"]["vocab_size"]
-    if model["kind"] == "transformer":
-        settings["context"] = section["context"]
+    shared = {"vocab_size": config["data"]["vocab_size"], "context": section["context"]}
+    needed = kinds()[model["kind"]].needs
+    settings = model["settings"] | {key: value for key, value in shared.items() if key in needed}
     return options(
         {
             "kind": model["kind"],

@@ -68,10 +68,12 @@ def _count(least: int) -> Callable[[str], int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    options = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    result = _Parser(prog="python -m valleyscope", description=__doc__, **options)
+    raw = argparse.RawDescriptionHelpFormatter
+    result = _Parser(prog="python -m valleyscope", description=__doc__, formatter_class=raw)
     commands = result.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    probe = commands.add_parser("probe", help="what one more sample does", description=PROBE, **options)
+    probe = commands.add_parser(
+        "probe", help="what one more sample does", description=PROBE, formatter_class=raw
+    )
     probe.add_argument(
         "--k", type=_count(1), required=True, help="samples in the mean loss; the next one is added"
     )
@@ -80,7 +82,9 @@ def parser() -> argparse.ArgumentParser:
         "--sigmas", type=_numbers(float), default=[1e-4, 1e-3, 1e-2], help="σ, as 1e-4,1e-3,1e-2 (default)"
     )
     probe.add_argument("--samples", type=_count(3), default=64, help="Monte Carlo draws (default 64)")
-    path = commands.add_parser("path", help="a path between two weights", description=PATH, **options)
+    path = commands.add_parser(
+        "path", help="a path between two weights", description=PATH, formatter_class=raw
+    )
     path.add_argument("--ends", type=Path, nargs=2, required=True, help="two state dicts, safetensors")
     path.add_argument("--positions", type=_count(3), default=9, help="with curvature, odd (default 9)")
     path.add_argument("--drift-positions", type=_count(0), default=6, help="with drift; 0: none (default 6)")
@@ -133,11 +137,12 @@ def run_path(args: argparse.Namespace) -> dict:
     from valleyscope.tracing import trace_path
 
     model, loss_fn, data = load_problem(args.model)
-    ends = [load_weights(path) for path in args.ends]
+    first, second = (load_weights(path) for path in args.ends)
     with tqdm(desc="descent", unit="step", disable=not sys.stderr.isatty()) as bar:
         result = trace_path(
             model,
-            *ends,
+            first,
+            second,
             loss_fn,
             data,
             positions=args.positions,

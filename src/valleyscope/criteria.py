@@ -111,10 +111,11 @@ class FullSpaceModel:
     def gaussian_moment(self, sigma: float) -> Estimate:
         """E δ² in closed form; its standard error over the draws by the jackknife."""
         count = len(self.traces)
-        left_out = [
+        traces, squares = (
             np.stack([np.delete(draws, i) for i in range(count)]) for draws in (self.traces, self.squares)
-        ]
-        each = sum(np.broadcast_to(t, count) for t in self._terms(*left_out, sigma).values())
+        )
+        terms = self._terms(traces, squares, sigma).values()
+        each = sum((np.broadcast_to(term, count) for term in terms), np.zeros(count))
         spread = sqrt((count - 1) / count * ((each - each.mean()) ** 2).sum())
         return Estimate(sum(self.terms(sigma).values()), spread, count)
 

@@ -45,11 +45,13 @@ class SgdSettings:
 
     def build(self, weights: Tensor) -> torch.optim.Optimizer:
         """torch's optimiser of `weights` (R, N), which treats every replica by itself."""
-        common = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        rate, decay = self.learning_rate, self.weight_decay
         if self.optimiser == "adam":
-            return torch.optim.AdamW([weights], **common)
+            return torch.optim.AdamW([weights], lr=rate, weight_decay=decay)
         nesterov = self.optimiser == "nesterov"
-        return torch.optim.SGD([weights], momentum=self.momentum, nesterov=nesterov, **common)
+        return torch.optim.SGD(
+            [weights], lr=rate, momentum=self.momentum, nesterov=nesterov, weight_decay=decay
+        )
 
 
 def stochastic_gradients(

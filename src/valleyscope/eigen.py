@@ -262,7 +262,9 @@ def _power_iteration(operator, count: int, which: str, tol: float, generator) ->
     """Largest magnitude first, each pair orthogonal to those before; those of the wrong sign are skipped."""
     wanted = {"LM": lambda v: True, "LA": lambda v: v >= 0, "SA": lambda v: v <= 0}[which]
     found = torch.zeros(0, operator.size, dtype=operator.dtype, device=operator.device)
-    values, residuals, matvecs = [], [], 0
+    values: list[float] = []
+    norms: list[float] = []  # of residuals
+    matvecs = 0
     # What is left of each pair shows in the residuals of all later ones, which add up in squares.
     target = tol / (count + 1) ** 0.5
     while sum(map(wanted, values)) < count and len(values) < min(3 * count, operator.size):
@@ -280,11 +282,10 @@ def _power_iteration(operator, count: int, which: str, tol: float, generator) ->
             if new.norm().item() <= target * max(map(abs, [*values, value])):
                 break
         values.append(value)
-        residuals.append(residual.norm().item())
+        norms.append(residual.norm().item())
         found = torch.cat([found, u[None]])
-    values = torch.tensor(values, dtype=torch.float64)
-    residuals = torch.tensor(residuals, dtype=torch.float64)
-    ranks = _ORDERS[which](values)[:count]
     complete = sum(map(wanted, values)) >= count or len(values) == operator.size
-    converged = complete and bool((residuals[ranks] <= tol * values.abs().max()).all())
-    return EigenResult(values[ranks], found[ranks].T, residuals[ranks], matvecs, converged)
+    eigenvalues, residuals = (torch.tensor(each, dtype=torch.float64) for each in (values, norms))
+    ranks = _ORDERS[which](eigenvalues)[:count]
+    converged = complete and bool((residuals[ranks] <= tol * eigenvalues.abs().max()).all())
+    return EigenResult(eigenvalues[ranks], found[ranks].T, residuals[ranks], matvecs, converged)

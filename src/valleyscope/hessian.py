@@ -53,8 +53,7 @@ class HessianOperator(DataOperator):
         if not losses.requires_grad:
             raise InputError("the loss does not depend on the chosen parameters")
         total = losses.sum() / self.samples
-        options = {"create_graph": True, "materialize_grads": True}
-        gradient = torch.autograd.grad(total, self._parameters, **options)
+        gradient = torch.autograd.grad(total, self._parameters, create_graph=True, materialize_grads=True)
         if index == 0:
             require_twice_differentiable(gradient)
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from valleyscope.engine.weights import LossFunction
 from valleyscope.errors import InputError
 
 SIGNATURE = "it must return (model, loss_fn, data)"
 
 
-def load_problem(name: str) -> tuple[nn.Module, object, object]:
+def load_problem(name: str) -> tuple[nn.Module, LossFunction, object]:
     """Model, loss and data that FILE.py:FUNCTION returns; the file is run as a module.
 
     Its folder comes first on the path while it loads, so that it finds its neighbours.
@@ -31,7 +32,7 @@ def load_problem(name: str) -> tuple[nn.Module, object, object]:
         sys.path.remove(str(path.resolve().parent))
 
 
-def _problem(path: Path, name: str, function: str) -> tuple[nn.Module, object, object]:
+def _problem(path: Path, name: str, function: str) -> tuple[nn.Module, LossFunction, object]:
     build = getattr(_imported(path), function, None)
     if not callable(build):
         raise InputError(f"{path}: holds no function {function}; write one, {SIGNATURE}")
@@ -70,6 +71,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 def _imported(path: Path):
     spec = importlib.util.spec_from_file_location(f"users_{path.stem}", path.resolve())
+    assert spec is not None  # the name ends in .py
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     try:

@@ -21,7 +21,7 @@ def radial_part(model: nn.Module, weights: Tensor, direction: Tensor) -> Tensor:
     """
     parameters = select_parameters(model)
     W, d = unflatten(weights, parameters), unflatten(direction, parameters)
-    result = {}
+    result: dict[str, Tensor] = {}
     for names in parameter_groups(model).values():
         inner = sum((W[name] * d[name]).sum() for name in names)
         square = sum(W[name].square().sum() for name in names)

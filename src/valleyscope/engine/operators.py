@@ -5,7 +5,7 @@ the data. The graph of each piece is kept and differentiated again for every pro
 fit a memory budget; otherwise the data is split further and each piece is rebuilt when it is needed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -276,7 +276,7 @@ def sample_losses(losses: Tensor, batch) -> Tensor:
     return losses
 
 
-def require_twice_differentiable(gradient: list[Tensor]) -> None:
+def require_twice_differentiable(gradient: Sequence[Tensor]) -> None:
     """InputError if a layer's backward pass hides part of the gradient's graph.
 
     Where such a layer lies off the path to the weights autograd raises nothing and drops its curvature.
@@ -295,13 +295,13 @@ def require_twice_differentiable(gradient: list[Tensor]) -> None:
         queue += following
 
 
-def differentiated(outputs, inputs: list[Tensor], directions, **options) -> list[Tensor]:
+def differentiated(outputs, inputs: Sequence[Tensor], directions, **options) -> list[Tensor]:
     """Σ_j directions_j · ∂outputs_j/∂inputs; zeros where an output or input is not connected."""
     chosen = [(y, d) for y, d in zip(outputs, directions, strict=True) if y.requires_grad]
     if not chosen:
         return [torch.zeros_like(x) for x in inputs]
     outputs, directions = zip(*chosen, strict=True)
-    return torch.autograd.grad(outputs, inputs, directions, materialize_grads=True, **options)
+    return list(torch.autograd.grad(outputs, inputs, directions, materialize_grads=True, **options))
 
 
 @contextmanager
@@ -323,7 +323,7 @@ def _differentiable() -> Iterator[None]:
 @contextmanager
 def registries_restored(model: nn.Module) -> Iterator[None]:
     """Parameters and buffers of the user's model stay the tensors that they were, with their values."""
-    before = [
+    before: list[tuple[dict, str, Tensor, Tensor]] = [
         (registry, name, tensor, tensor.detach().clone())
         for module in model.modules()
         for registry in (module._parameters, module._buffers)

@@ -6,7 +6,7 @@ tied ones once.
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
@@ -42,7 +42,7 @@ def flat_weights(model: nn.Module) -> Tensor:
     return flatten(p.detach() for p in select_parameters(model).values())
 
 
-def unflatten(vector: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+def unflatten(vector: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Views into `vector` (N,) with the names and shapes of `parameters`."""
     sizes = [p.numel() for p in parameters.values()]
     if vector.shape != (sum(sizes),):
@@ -128,7 +128,11 @@ def replica_gradients(
 ) -> Callable[[Tensor, object], tuple[Tensor, Tensor]]:
     """A function (weights (R, N), batches with R first) -> gradients (R, N), mean losses (R,)."""
     losses = losses_at(model, loss_fn)
-    return mapped(grad_and_value(lambda vector, batch: losses(vector, batch).mean()))
+
+    def mean_loss(vector: Tensor, batch) -> Tensor:
+        return losses(vector, batch).mean()
+
+    return mapped(grad_and_value(mean_loss))
 
 
 def mapped(function: Callable, in_dims: tuple = (0, 0), chunk: int | None = None) -> Callable:

@@ -289,7 +289,7 @@ FIGURES = {
     ),
     "engine": Figure(
         "benchmarks",
-        "",
+        "Cost of products and eigenpairs",
         {
             "products": "library operator way round gradients peak_bytes",
             "solvers": "library method round seconds gradients products residual",

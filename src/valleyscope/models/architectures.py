@@ -1,7 +1,8 @@
 """Models beside the transformer: a recurrent language model, and classifiers of small images.
 
 Every kind is built from settings and a seed, and comes with its task: "text" (tokens, as for the
-transformer) or "digits" (8 x 8 images of handwritten digits with their labels).
+transformer) or "digits" (8 x 8 images of handwritten digits with their labels). To add one: a class or a
+function, its row of `KINDS`, and its settings in the configuration's `architectures.models`.
 """
 
 from collections.abc import Callable
@@ -61,11 +62,21 @@ def class_losses(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class Kind:
-    """How to build one kind of model from its settings and a seed, and what it is trained on."""
+    """One kind of model: what it is trained on, and how it is built from settings and a seed.
 
-    task: str  # "text" or "digits"
+    Attributes:
+        task: "text" or "digits".
+        build: (settings, seed) -> model.
+        needs: settings that it cannot do without, words in one string. `vocab_size` and `context` are the
+            configuration's, the others those of `architectures.models`.
+        takes: settings that have a default.
+    """
+
+    task: str
     build: Callable[[dict, int], nn.Module]
     loss_fn: LossFunction
+    needs: str
+    takes: str = ""
 
 
 def _seeded(make: Callable[..., nn.Module]) -> Callable[[dict, int], nn.Module]:
@@ -84,11 +95,18 @@ def _transformer(settings: dict, seed: int) -> Transformer:
         return Transformer(ModelSettings(**settings), seed)
 
 
+# The Snakefile reads task, needs and takes of each row without importing torch: they must be literals.
 KINDS = {
-    "transformer": Kind("text", _transformer, sequence_losses),
-    "recurrent": Kind("text", _seeded(Recurrent), sequence_losses),
-    "mlp": Kind("digits", _seeded(perceptron), class_losses),
-    "cnn": Kind("digits", _seeded(convolutional), class_losses),
+    "transformer": Kind(
+        "text",
+        _transformer,
+        sequence_losses,
+        needs="vocab_size context depth width heads kv_heads mlp_ratio",
+        takes="positions activation norm",
+    ),
+    "recurrent": Kind("text", _seeded(Recurrent), sequence_losses, needs="vocab_size width"),
+    "mlp": Kind("digits", _seeded(perceptron), class_losses, needs="width depth"),
+    "cnn": Kind("digits", _seeded(convolutional), class_losses, needs="width"),
 }
 
 

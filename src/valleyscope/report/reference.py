@@ -1,4 +1,4 @@
-"""What README and docs quote: blocks between markers, made from the committed reference results."""
+"""What README and docs quote from the committed reference: blocks between markers, the page of figures."""
 
 import re
 from pathlib import Path
@@ -7,47 +7,22 @@ import pandas as pd
 
 from valleyscope.artifacts import read_table
 from valleyscope.claims.verdicts import PARTLY
+from valleyscope.figures.catalogue import FIGURES, PAPERS, figures_of, module_of
 from valleyscope.figures.engine import product_costs, solver_costs
 from valleyscope.readings.cost import table3
 from valleyscope.readings.intervals import student_interval
 from valleyscope.report.latex import ESTIMATORS
 from valleyscope.report.report import claimed, measured
 
-# Figures of the run, and of the benchmark of the curvature engine.
-FIGURES = (
-    "decay",
-    "ratio",
-    "anatomy",
-    "captured",
-    "expansion",
-    "precision",
-    "convergence",
-    "error_map",
-    "cost",
-    "published",
-    "spectrum",
-    "eigensolvers",
-    "geometry",
-    "sequences",
-    "architectures",
-    "valley",
-    "path_profile",
-    "path_groups",
-    "path_spectrum",
-    "path_criteria",
-    "projected_sgd",
-    "optimisers",
-    "unprojected",
-    "path_drift",
-    "drift_sweeps",
-    "branching",
-    "averages",
-    "training",
-)
-BENCHMARK_FIGURE = "engine"
-
 WHOLE_RUN = "(whole run)"
 UNDECIDED = "partly, reproduced in no cell:"
+
+FIGURES_HEAD = """\
+# Every figure, with what it shows
+
+Written by `make texts`. Captions and numbers are computed from [results/reference](../results/reference)
+when a figure is drawn. Columns and units of every table: [results/README.md](../results/README.md). Tables 2
+and 3 of Paper A: [checks.md](checks.md#one-value). The theory of the drift: [drift.md](drift.md)."""
 
 # Tables of counts of what was tried and what went well, and the command that makes each again.
 COUNTS = {
@@ -100,10 +75,7 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
     """What README and docs quote from committed tables and captions, by name of the block."""
     products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
     solvers = read_table(benchmarks / "solvers.csv", ["library", "method", "seconds", "residual"])
-    captions = {
-        f"caption-{name}": (figures / f"{name}.txt").read_text(encoding="utf-8").strip()
-        for name in (*FIGURES, BENCHMARK_FIGURE)
-    }
+    captions = {f"caption-{name}": caption_of(figures, name) for name in FIGURES}
     claims = read_table(reference / "claims.csv", ["id", "verdict", "held", "side", "figure", "tables"])
     return captions | {
         "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
@@ -149,6 +121,43 @@ def fill_blocks(text: str, blocks: dict[str, str]) -> str:
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
         text = re.sub(pattern, lambda m, b=block: m[1] + b + "\n" + m[2], text, flags=re.DOTALL)
     return text
+
+
+def caption_of(figures: Path, name: str) -> str:
+    """What is printed beside a figure."""
+    return (figures / f"{name}.txt").read_text(encoding="utf-8").strip()
+
+
+def figures_page(figures: Path) -> str:
+    """docs/figures.md: every figure of the catalogue by section, its caption, and its numbers to fold out."""
+    parts = [FIGURES_HEAD, figure_files()]
+    for section in dict.fromkeys(figure.section for figure in FIGURES.values()):
+        parts.append(f"## {PAPERS[section]}")
+        for name in figures_of(section):
+            title = FIGURES[name].title
+            parts += [f"### {title}", f"![{title}](../figures/{name}.png)", caption_of(figures, name)]
+            parts += numbers_of(figures, name)
+    return "\n\n".join(parts) + "\n"
+
+
+def figure_files() -> str:
+    """A Markdown table: which tables a figure is drawn from, and by which module."""
+    lines = ["| figure | title | tables | module |", "|---|---|---|---|"]
+    for name, figure in FIGURES.items():
+        module = module_of(name).replace(".", "/")
+        tables = ", ".join(f"`{table}`" for table in figure.tables)
+        linked = f"[{module.removeprefix('valleyscope/')}.py](../src/{module}.py)"
+        lines.append(_line([f"[`{name}`](../figures/{name}.svg)", figure.title, tables, linked]))
+    return "\n".join(lines)
+
+
+def numbers_of(figures: Path, name: str) -> list[str]:
+    """What was read off a figure beside its caption, as a table to fold out; nothing where there is none."""
+    table = pd.read_csv(figures / f"{name}.csv", dtype=str, keep_default_na=False)
+    if not len(table):
+        return []
+    lines = ["| quantity | value |", "|---|---|", *(_line(row) for row in table.to_numpy().tolist())]
+    return ["<details><summary>Numbers</summary>", "\n".join(lines), "</details>"]
 
 
 def costs_block(table: pd.DataFrame) -> str:

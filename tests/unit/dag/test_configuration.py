@@ -6,8 +6,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from dag.configuration import check_config
+from dag.configuration import Kind, check_config, kinds
 from valleyscope.errors import InputError
+from valleyscope.models.architectures import KINDS
 
 SCHEMA = Path("configs/schema.yaml")
 DEFAULT = yaml.safe_load(Path("configs/default.yaml").read_text())
@@ -22,6 +23,11 @@ def merged(name):
 @pytest.mark.parametrize("name", ["default", "smoke", "d6"])
 def test_committed_configurations_are_valid(name):
     check_config(merged(name), SCHEMA)
+
+
+def test_kinds_are_those_of_the_library():
+    rows = {name: Kind(row.task, row.needs.split(), row.takes.split()) for name, row in KINDS.items()}
+    assert kinds() == rows
 
 
 def test_every_key_has_a_description():
@@ -111,7 +117,11 @@ def changed(key, value):
         ("connectivity.pairs", [[0, 1], [2]], r"connectivity\.pairs\[1\]: \[2\] .*at least 2"),
         ("connectivity.pairs", [[0, 1], [1, 2]], r"connectivity\.pairs: .*seed 1 stands in two pairs"),
         ("connectivity.profile.points", 6, r"connectivity\.profile\.points: 6 .*odd"),
-        ("architectures.models.GRU.kind", "lstm", r"architectures\.models\.GRU\.kind: \"lstm\" .*one of"),
+        (
+            "architectures.models.GRU.kind",
+            "no_such",
+            r"architectures\.models\.GRU\.kind: \"no_such\" .*one of transformer",
+        ),
         (
             "architectures.models.GELU.settings.activation",
             "tanh",
@@ -141,6 +151,11 @@ def changed(key, value):
             "architectures.models.CNN.settings.depth",
             2,
             r"architectures\.models\.CNN\.settings: .*a model of kind cnn takes no depth",
+        ),
+        (
+            "architectures.models.GRU.settings.vocab_size",
+            64,
+            r"architectures\.models\.GRU\.settings: .*a model of kind recurrent takes no vocab_size",
         ),
         ("architectures.context", 100_000, r"architectures\.samples: 256 .*holds at most 53 sequences"),
         ("architectures.samples", 1542, r"architectures\.samples: 1542 .*1797 - held_out = 1541"),

@@ -66,6 +66,14 @@ def test_every_kind_is_built_from_settings_and_has_a_loss_a_sample(kind, rng):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_row_names_the_settings_that_its_kind_needs_and_takes(kind):
+    defaults = {"mlp_ratio"} if kind == "transformer" else set()  # the study says it all the same
+    assert set(KINDS[kind].needs.split()) == {*SETTINGS[kind], *defaults}
+    exchanged = {name for exchange in EXCHANGES for name in exchange} if kind == "transformer" else set()
+    assert set(KINDS[kind].takes.split()) == exchanged
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_fixes_the_weights(kind):
     torch.manual_seed(5)
     first = build(kind, SETTINGS[kind], seed=3).state_dict()
@@ -87,7 +95,7 @@ def test_the_global_stream_of_random_numbers_stays(kind):
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("lstm", {}, r"^kind: 'lstm' is none of transformer, recurrent, mlp, cnn$"),
+        ("no_such", {}, f"^kind: 'no_such' is none of {', '.join(KINDS)}$"),
         ("mlp", {"width": 6}, r"do not fit a model of kind mlp: .*depth"),
         ("cnn", {"width": 6, "depth": 2}, r"do not fit a model of kind cnn: .*depth"),
         ("recurrent", {"vocab_size": 5, "width": 4, "heads": 2}, r"kind recurrent: .*heads"),

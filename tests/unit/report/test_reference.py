@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.report.reference import (
-    BENCHMARK_FIGURE,
     FIGURES,
     claims_block,
     costs,
     costs_block,
+    figure_files,
+    figures_page,
     fill_blocks,
     ledger_block,
     processors_block,
@@ -51,9 +52,10 @@ def test_blocks_are_replaced_and_the_rest_is_kept():
     assert fill_blocks(filled, blocks) == filled
 
 
+PAGE = ROOT / "docs/figures.md"
 TEXTS = [
     ROOT / "README.md",
-    *(ROOT / f"docs/{name}.md" for name in ("figures", "claims", "curvature", "probing")),
+    *(ROOT / f"docs/{name}.md" for name in ("claims", "curvature", "probing", "checks")),
     *(ROOT / f"docs/{name}.md" for name in ("scale", "reproducibility")),
 ]
 
@@ -65,10 +67,49 @@ def test_readme_and_docs_say_what_the_reference_says():
         text = path.read_text()
         assert fill_blocks(text, blocks) == text, path.name
         together += text
-    for block in blocks:
-        assert f"<!-- {block}:begin -->" in together
-    for name in (*FIGURES, BENCHMARK_FIGURE):
-        assert f"figures/{name}.png" in together
+    for block in blocks:  # captions stand on the page of figures; some are quoted in the README
+        assert block.startswith("caption-") or f"<!-- {block}:begin -->" in together
+    assert PAGE.read_text() == figures_page(ROOT / "figures")
+
+
+def drawn(folder, numbers):
+    """A folder with a caption and a table of numbers for every figure, those of `numbers` by name."""
+    for name in FIGURES:
+        (folder / f"{name}.txt").write_text(f"What {name} shows.\n")
+        pd.DataFrame(numbers.get(name, []), columns=["quantity", "value"]).to_csv(
+            folder / f"{name}.csv", index=False
+        )
+    return folder
+
+
+def test_the_page_of_figures_has_each_under_its_paper_with_caption_and_numbers(tmp_path):
+    numbers = {"ratio": [("σ*", "0.10"), ("∣a∣ | b", "none, [1, 2]")]}
+    page = figures_page(drawn(tmp_path, numbers))
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    assert [section.splitlines()[0] for section in sections] == [
+        "Paper A",
+        "Paper B",
+        "Text and models",
+        "Engine",
+    ]
+    for name, figure in FIGURES.items():
+        section = next(text for text in sections if text.startswith(figure.paper))
+        picture = f"### {figure.title}\n\n![{figure.title}](../figures/{name}.png)\n\nWhat {name} shows.\n"
+        assert picture in section
+    folded = "| quantity | value |\n|---|---|\n| σ* | 0.10 |\n| ∣a∣ \\| b | none, [1, 2] |\n\n</details>"
+    assert folded in page.split("What ratio shows.")[1].split("###")[0]
+    assert page.count("<details>") == 1  # nothing to fold out where a caption says all
+
+
+def test_every_figure_is_listed_with_its_tables_and_its_module():
+    table = figure_files()
+    for name, figure in FIGURES.items():
+        row = next(line for line in table.splitlines() if line.startswith(f"| [`{name}`]"))
+        assert figure.title in row
+        assert all(f"`{name}`" in row for name in figure.tables)
+    modules = re.findall(r"\(\.\./(src/[^)]+)\)", table)
+    assert len(modules) == len(FIGURES)
+    assert all((ROOT / path).is_file() for path in modules)
 
 
 def test_counts_and_rounding_are_quoted_with_command_and_worst_number():
@@ -81,7 +122,11 @@ def test_counts_and_rounding_are_quoted_with_command_and_worst_number():
 
 
 def test_links_of_readme_and_docs_lead_to_files():
-    for path in TEXTS:
+    for path in [
+        *TEXTS,
+        PAGE,
+        *(ROOT / name for name in ("docs/limits.md", "docs/running.md", "CONTRIBUTING.md")),
+    ]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
             assert "://" in target or (path.parent / target).exists(), (path.name, target)
 
