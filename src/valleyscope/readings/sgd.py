@@ -73,6 +73,12 @@ def final_changes(
     return rows[["pair", "start", "t_eff", "outward", "loss_change", "on_floor"]]
 
 
+def late_loss(table: pd.DataFrame, run: str, late: float) -> pd.Series:
+    """Mean minibatch loss over the late share of a run, by pair, nats per token."""
+    rows = table[table["run"] == run]
+    return rows[rows["step"] > (1 - late) * rows["step"].max()].groupby("pair")["loss"].mean()
+
+
 def beyond_control(final: pd.DataFrame, control: str) -> pd.DataFrame:
     """Outward displacement of SGD minus that of a control from the same start: start, pair, excess."""
     wide = final.pivot(index=["start", "pair"], columns="run", values="outward")
@@ -109,6 +115,18 @@ def speed_ratio(
     floor = pd.DataFrame({run: floor_share(table, path_losses, run, step, **limits) for run in (over, under)})
     drifts = (moved > 0).all(axis=1) & (floor >= 0.5).all(axis=1)
     return (moved[over] / moved[under]).where(drifts), step
+
+
+def step_sizes(table: pd.DataFrame) -> pd.DataFrame:
+    """RMS length of a step in the first period and over the run (lengths of weights): run, pair, first, whole.
+
+    From the starts that every run has; means over replicas, then over starts, before the square.
+    """
+    means = by_start(table[table["start"].isin(shared_starts(table))], ["step_size"])
+    means = means.groupby(["run", "pair", "step"], as_index=False)["step_size"].mean().dropna()
+    sizes = means.groupby(["run", "pair"])["step_size"]
+    whole = sizes.agg(lambda lengths: np.sqrt(np.mean(lengths**2)))
+    return pd.DataFrame({"first": sizes.first(), "whole": whole}).reset_index()
 
 
 def courses(table: pd.DataFrame, path_losses: pd.DataFrame, inside: Window) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.artifacts import read_table
-from valleyscope.claims.verdicts import PARTLY
 from valleyscope.figures.engine import product_costs, solver_costs
 from valleyscope.readings.cost import table3
 from valleyscope.readings.intervals import student_interval
@@ -47,7 +46,6 @@ FIGURES = (
 BENCHMARK_FIGURE = "engine"
 
 WHOLE_RUN = "(whole run)"
-UNDECIDED = "partly, reproduced in no cell:"
 
 # Tables of counts of what was tried and what went well, and the command that makes each again.
 COUNTS = {
@@ -104,7 +102,7 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
         f"caption-{name}": (figures / f"{name}.txt").read_text(encoding="utf-8").strip()
         for name in (*FIGURES, BENCHMARK_FIGURE)
     }
-    claims = read_table(reference / "claims.csv", ["id", "verdict", "held", "side", "figure", "tables"])
+    claims = read_table(reference / "claims.csv", ["id", "verdict", "side", "figure", "tables"])
     return captions | {
         "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
         "claims": claims_block(claims),
@@ -243,9 +241,7 @@ def ledger_block(claims: pd.DataFrame) -> str:
 
 
 def verdicts_block(claims: pd.DataFrame) -> str:
-    """Which claims of each paper got which verdict; "partly" told apart by whether any cell holds."""
-    nowhere = (claims["verdict"] == PARTLY) & (claims["held"] == 0)
-    claims = claims.assign(verdict=claims["verdict"].mask(nowhere, UNDECIDED))
+    """Which claims of each paper got which verdict."""
     sentences = []
     for letter, name in (("A", "Paper A"), ("B", "Paper B"), ("C", "Both")):
         of_paper = claims[claims["id"].str.startswith(letter)]
