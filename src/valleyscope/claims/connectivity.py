@@ -355,8 +355,8 @@ def b6(projected_sgd, path_losses, *, faster, inside, off_floor, late, reach) ->
         [ratio_cell(name, speeds(*runs), faster) for name, runs in FAIR.items()],
         f"at equal η, a rate ten times higher, momentum over plain SGD: "
         f"{quoted(speeds('momentum', 'sgd'), log=True)}; RMS step of Adam's partner over Adam's "
-        f"{quoted(steps['matched'] / steps['adam'], log=True)}; minibatch loss late in the run (share of replicas on the valley floor "
-        f"at the end) {losses}",
+        f"{quoted(steps['matched'] / steps['adam'], log=True)}; minibatch loss late in the run (share of "
+        f"replicas on the valley floor at the end) {losses}",
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.errors import InputError
+from valleyscope.readings.paths import rows_of
 
 Window = tuple[float, float]
 
@@ -49,7 +50,7 @@ def last_common_step(table: pd.DataFrame) -> int:
 
 def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series) -> np.ndarray:
     """Training loss of each pair's path at positions, interpolated linearly, nats per token."""
-    rows = path_losses.query("variant == 'adamw' and kind == 'autoneb'").sort_values("position")
+    rows = rows_of(path_losses).sort_values("position")
     paths = {pair: (part["position"], part["train_loss"]) for pair, part in rows.groupby("pair")}
     return np.array([np.interp(at, *paths[pair]) for pair, at in zip(pairs, positions, strict=True)])
 
@@ -118,7 +119,7 @@ def speed_ratio(
 
 
 def step_sizes(table: pd.DataFrame) -> pd.DataFrame:
-    """RMS length of a step in the first period and over the run (lengths of weights): run, pair, first, whole.
+    """RMS length of a step in the first period and over the run, in weights: run, pair, first, whole.
 
     From the starts that every run has; means over replicas, then over starts, before the square.
     """
