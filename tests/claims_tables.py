@@ -1,18 +1,10 @@
-"""Synthetic tables of Paper A whose truth is known, for the tests of claims."""
-
-import itertools
-from pathlib import Path
+"""Synthetic tables of both papers whose truth is known, for the tests of claims."""
 
 import numpy as np
 import pandas as pd
-import yaml
+from figure_check import grid
 
-LIMITS = yaml.safe_load((Path(__file__).parents[1] / "configs/default.yaml").read_text())["claims"]
 SEEDS, SIZES, SIGMAS, N = range(5), [8, 32, 128], [1e-4, 1e-3], 1000
-
-
-def grid(**axes):
-    return pd.DataFrame(itertools.product(*axes.values()), columns=list(axes))
 
 
 ARCHITECTURES = ["transformer_1x16", "GRU", "MLP"]
@@ -41,10 +33,22 @@ def architecture_tables(rise=2.0):
     return {"architectures": table, "architecture_losses": losses, "architecture_curvature": bent}
 
 
-def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.9):
+def landscape_tables(
+    gamma=0.0,
+    slope=1e-6,
+    off=0.0,
+    stationarity=1e-5,
+    late=0.0,
+    value=0.9,
+    gradients=0.2,
+    beaten=1.0,
+    bound=10.0,
+):
     """Tables in which the criteria go as (k+1)^(γ−2), the subspace holds `slope` of the spread, and so on.
 
-    `late`: γ of the expected next sample over the later k; `value`: a² where the timed Δ is 1.
+    `late`: γ of the expected next sample over the later k; `value`: a² where the timed Δ is 1; `gradients`:
+    share of the slope that batch gradients hold, the top 0.3; `beaten`: share of random index sets that the
+    top-D beats; `bound`: the sharper one.
     """
     rng = np.random.default_rng(0)
     cells = grid(
@@ -62,7 +66,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.
     terms["curvature"] = terms["cross"] = 0.0
     terms["spread_ratio"] = np.where(terms["dim"] == N, 1.0, slope)
     terms["gradient_share"], terms["chance"] = terms["spread_ratio"], terms["dim"] / N
-    terms["published_bound"], terms["sharper_bound"] = 100.0, 10.0
+    terms["published_bound"], terms["sharper_bound"] = 100.0, bound
     slopes = grid(
         regime=["trajectory", "minimisers", "random", "trained"],
         next=["single", "expected"],
@@ -88,22 +92,22 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.
     estimators["gaussian_moment"], estimators["value"], estimators["direct_se"] = 1.001, 1.0, 1e-4
     estimators["beyond"] = 1e-3
     estimators["difference"] = 1e-3 * off * (1 + 0.01 * estimators["seed"])
-    sets = grid(regime=["trained"], seed=SEEDS, dim=[4], draw=range(21))
-    sets["quadratic"] = np.where(sets["draw"] == 0, 10.0, 1.0)
+    sets = grid(regime=["trained"], seed=SEEDS, k=[64], dim=[4], draw=range(21))
+    sets["quadratic"] = np.where(sets["draw"] <= 20 * (1 - beaten), 10.0, 1.0)
     lemma5 = grid(regime=["trained", "minimisers"], seed=SEEDS).assign(
         nonnegative=0.9, rank_correlation=0.5, off_diagonal=0.1, lambda_min=-0.05
     )
     subspaces = grid(
         regime=["trained"],
         seed=SEEDS,
+        k=[64],
         subspace=["top", "bottom", "random", "gradients", "increment"],
         dim=[1, 64],
         sigma=SIGMAS,
     )
-    subspaces["gradient_share"] = subspaces["subspace"].map(
-        {"top": 0.3, "bottom": 0.1, "random": 0.01, "gradients": 0.2, "increment": 1.0}
-    )
-    subspaces["gradient_share"] *= 1 + 0.01 * subspaces["seed"]
+    shares = {"top": 0.3, "bottom": 0.1, "random": 0.01, "gradients": gradients, "increment": 1.0}
+    subspaces["gradient_share"] = subspaces["subspace"].map(shares) * (1 + 0.01 * subspaces["seed"])
+    subspaces["chance"] = subspaces["dim"] / N
     subspaces["spread_ratio"] = subspaces["gradient_share"] / 2
     calls = [
         ("corrected", "I subspace", "", 4.0),
@@ -129,9 +133,7 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.
             "value": value,
         }
     )
-    criteria = cells.assign(estimate=1.0)
     return {
-        "criteria": criteria,
         "terms": terms,
         "slopes": slopes,
         "points": points,
@@ -144,4 +146,146 @@ def tables(gamma=0.0, slope=1e-6, off=0.0, stationarity=1e-5, late=0.0, value=0.
         "timing": timing,
         "accuracy": accuracy,
         **architecture_tables(),
+    }
+
+
+# ---------------------------------------------------------------- Paper B
+
+PAIRS = ["0-1", "2-3", "4-5"]
+PARENTS, BRANCHES = [10, 11, 12], [0, 20, 60, 150]
+KINDS = {"adamw": ["straight", "bezier", "autoneb"], "sgd": ["autoneb"]}
+STARTS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+def scatter(table, size=0.01):
+    """1 ± size by pair or parent."""
+    name = next(n for n in ("pair", "parent", "repeat", "seed") if n in table)
+    index = table[name].map(dict(zip(table[name].unique(), range(99), strict=False)))
+    return 1 + size * (index % 3 - 1)
+
+
+def connectivity_tables(
+    coefficient=0.5,
+    highest=1.0,
+    bezier=1.1,
+    rise=2.0,
+    norm=1.0,
+    variance=2.0,
+    outward=0.1,
+    loss_end=0.02,
+    exponents=(-1.0, 2.0),
+    fair=3.0,
+    loss_gone=20,
+    curvature_gone=150,
+    slope=1.0,
+    free=0.1,
+    gain=0.02,
+    hump=1.0,
+    loss=0.03,
+):
+    """Every table of Paper B with those findings.
+
+    `norm`: group norms in the middle over the ends. `loss_end`: change of the path's loss from the middle
+    outward; `loss`: of the minibatches. `fair`: speed over the fair partner's. `loss_gone`, `curvature_gone`:
+    branch steps from which on the barriers are 0. `hump`: loss in the middle of a run's line over its chord.
+    """
+    fits = grid(
+        seed=range(5),
+        noise=["isotropic", "proportional"],
+        quantity=["density", "drift"],
+        step_size=[1e-3, 5e-4],
+        law=["log", "linear"],
+    )
+    own = (fits["noise"] == "isotropic") == (fits["law"] == "log")
+    fits["coefficient"] = np.where(own, coefficient, 0.9) * scatter(fits)
+    fits["chi2_dof"] = np.where(own, 1.0, 20.0)
+
+    kinds = pd.DataFrame([(v, k) for v in KINDS for k in KINDS[v]], columns=["variant", "kind"])
+    along = kinds.merge(grid(pair=PAIRS, position=np.linspace(0, 1, 21).round(9)), how="cross")
+    bump = 1 - (2 * (along["position"] - 0.5)).abs()  # 0 at the ends, 1 in the middle
+    losses = along.copy()
+    top = along["kind"].map({"straight": 100.0, "bezier": bezier, "autoneb": highest})
+    losses["train_loss"] = 0.02 * (1 + (top - 1) * bump - loss_end * bump) * scatter(losses)
+    curvature = along.copy()
+    for name in ("trace", "lambda_max"):
+        curvature[name] = 100 * (1 + (rise - 1) * np.minimum(1, 2 * bump)) * scatter(curvature)
+    curvature["train_loss"], curvature["trace_se"] = losses["train_loss"], 1.0
+    leading = curvature.merge(pd.DataFrame({"rank": [1, 2]}), how="cross")
+    leading["eigenvalue"] = leading["lambda_max"] / leading["rank"]
+    groups = curvature.merge(pd.DataFrame({"group": ["up", "down"]}), how="cross")
+    groups["norm"] = 1 + (norm - 1) * np.minimum(1, 2 * (1 - 2 * (groups["position"] - 0.5).abs()))
+    groups["trace"] = groups["trace"] / 2
+    looked = curvature[(curvature["kind"] == "autoneb") & (curvature["variant"] == "adamw")]
+    criteria = looked.merge(grid(dim=[1, 4], sigma=[1e-3, 1e-2]), how="cross")
+    shape = np.minimum(1, 2 * (1 - 2 * (criteria["position"] - 0.5).abs()))
+    criteria["variance"] = (1 + (variance - 1) * shape) * scatter(criteria)
+    criteria["value"] = 1.0
+
+    speed = {
+        "momentum": outward,
+        "free": free,
+        "slow": outward / fair,
+        "nesterov": outward,
+        "adam": outward,
+        "matched": outward / fair,
+        "sgd": outward / 10,
+        "descent": 0.001,
+        "noise": 0.0,
+    }
+    runs = grid(run=list(speed), pair=PAIRS, start=STARTS, replica=[0, 1], step=[0, 300, 600])
+    side = np.sign((runs["start"] - 0.5).round(9))
+    moved = runs["run"].map(speed) * runs["step"] / 600 * scatter(runs)
+    runs["position"] = runs["start"] + side * moved
+    runs["t_eff"] = runs["step"] * 0.1
+    runs["distance"], runs["loss"], runs["step_size"] = 1.0 + runs["step"] / 600, loss, 0.05
+
+    settings = pd.DataFrame(
+        [(0.1, 4, 15), (0.2, 4, 15), (0.1, 2, 15), (0.1, 8, 15), (0.1, 4, 5)],
+        columns=["learning_rate", "batch", "steps"],
+    )
+    velocities = grid(pair=PAIRS).merge(settings, how="cross")
+    velocities["velocity"], velocities["descent"] = 1e-3 * scatter(velocities), 1e-4 * scatter(velocities)
+    powers = {"batch": exponents[0], "learning_rate": exponents[1], "steps": 1.0}
+    found = grid(pair=PAIRS, variable=list(powers))
+    found["exponent"] = found["variable"].map(powers) * scatter(found)
+    found["predicted"] = found["formula"] = found["variable"].map(powers)
+    fitted = grid(pair=PAIRS, predictor=["linear", "followed", "leading"]).merge(settings, how="cross")
+    fitted["slope"] = slope * scatter(fitted)
+    fitted.loc[(fitted["batch"] != 4) | (fitted["steps"] != 15), "slope"] = 9.0  # not to be read
+    fitted["chi2_dof"] = 1.0 * scatter(fitted)
+
+    children = grid(
+        parent=PARENTS, branch=BRANCHES, position=np.linspace(0, 1, 5), line=["children", "checkpoint"]
+    )
+    inside = children["position"] == 0.5
+    between = children["line"] == "children"
+    barrier = (children["branch"] < loss_gone) * 3.0
+    start = np.where(between, 0.02, 0.02 + 5.0 * (1 - children["position"]))  # of a run, from far above
+    children["train_loss"] = start + inside * np.where(between, barrier, start * (hump - 1))
+    children["train_loss"] *= scatter(children)
+    bend = grid(parent=PARENTS, branch=BRANCHES, position=[0.0, 0.5, 1.0])
+    bend["trace"] = 100 + 500.0 * (bend["position"] == 0.5) * (bend["branch"] < curvature_gone)
+    bend["trace_se"] = 1.0
+
+    rows = [("path", p, None, n) for p in PAIRS for n in ("end 0", "end 1", "0.5")]
+    rows += [("children", p, b, n) for p in PARENTS for b in BRANCHES for n in ("end 0", "end 1", "middle")]
+    rows += [("swa", p, None, n) for p in PAIRS for n in ("last", "average")]
+    averages = pd.DataFrame(rows, columns=["source", "repeat", "branch", "point"])
+    better = gain * averages["point"].isin(["0.5", "middle", "average"]) * scatter(averages)
+    averages["accuracy"], averages["scaled_loss"] = 0.3 + better, 3.0 - 2 * better
+    averages["held_out_loss"] = averages["train_loss"] = averages["trace"] = 1.0
+    return {
+        "valley_fits": fits,
+        "path_losses": losses,
+        "path_curvature": curvature,
+        "path_eigenvalues": leading,
+        "path_groups": groups,
+        "path_criteria": criteria,
+        "projected_sgd": runs,
+        "drift_velocities": velocities,
+        "drift_exponents": found,
+        "drift_slopes": fitted,
+        "children": children,
+        "children_curvature": bend,
+        "averages": averages,
     }

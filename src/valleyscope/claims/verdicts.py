@@ -59,7 +59,7 @@ class Cell:
             return UNTESTABLE
         t = self.threshold
         holds, fails = {
-            "below": (high <= t, low >= t),
+            "below": (high <= t, low > t),
             "above": (low > t, high <= t),
             "within": (-t <= low and high <= t, low > t or high < -t),
         }[self.side]
@@ -95,7 +95,7 @@ class Evidence:
     """What a claim's function reads off the tables.
 
     Attributes:
-        cells: those that are judged.
+        cells: those that are judged; those that would be, if a precondition failed.
         control: what would expose a trivial result, with its numbers.
         note: what limits the verdict.
         untestable: why the claim cannot be tested, if a precondition failed.

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.errors import InputError
+from valleyscope.readings.paths import rows_of
 
 Window = tuple[float, float]
 
@@ -49,7 +50,7 @@ def last_common_step(table: pd.DataFrame) -> int:
 
 def path_loss(path_losses: pd.DataFrame, pairs: pd.Series, positions: pd.Series) -> np.ndarray:
     """Training loss of each pair's path at positions, interpolated linearly, nats per token."""
-    rows = path_losses.query("variant == 'adamw' and kind == 'autoneb'").sort_values("position")
+    rows = rows_of(path_losses).sort_values("position")
     paths = {pair: (part["position"], part["train_loss"]) for pair, part in rows.groupby("pair")}
     return np.array([np.interp(at, *paths[pair]) for pair, at in zip(pairs, positions, strict=True)])
 
@@ -71,6 +72,12 @@ def final_changes(
     loss = own.reindex(pd.MultiIndex.from_frame(rows[["pair", "replica"]])).to_numpy()
     rows = rows.assign(loss_change=after - before, on_floor=loss <= off_floor * after)
     return rows[["pair", "start", "t_eff", "outward", "loss_change", "on_floor"]]
+
+
+def late_loss(table: pd.DataFrame, run: str, late: float) -> pd.Series:
+    """Mean minibatch loss over the late share of a run, by pair, nats per token."""
+    rows = table[table["run"] == run]
+    return rows[rows["step"] > (1 - late) * rows["step"].max()].groupby("pair")["loss"].mean()
 
 
 def beyond_control(final: pd.DataFrame, control: str) -> pd.DataFrame:
@@ -109,6 +116,18 @@ def speed_ratio(
     floor = pd.DataFrame({run: floor_share(table, path_losses, run, step, **limits) for run in (over, under)})
     drifts = (moved > 0).all(axis=1) & (floor >= 0.5).all(axis=1)
     return (moved[over] / moved[under]).where(drifts), step
+
+
+def step_sizes(table: pd.DataFrame) -> pd.DataFrame:
+    """RMS length of a step in the first period and over the run, in weights: run, pair, first, whole.
+
+    From the starts that every run has; means over replicas, then over starts, before the square.
+    """
+    means = by_start(table[table["start"].isin(shared_starts(table))], ["step_size"])
+    means = means.groupby(["run", "pair", "step"], as_index=False)["step_size"].mean().dropna()
+    sizes = means.groupby(["run", "pair"])["step_size"]
+    whole = sizes.agg(lambda lengths: np.sqrt(np.mean(lengths**2)))
+    return pd.DataFrame({"first": sizes.first(), "whole": whole}).reset_index()
 
 
 def courses(table: pd.DataFrame, path_losses: pd.DataFrame, inside: Window) -> pd.DataFrame:

@@ -14,9 +14,10 @@ def compare_claims(fresh: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame
 
     `shift` is the difference of the values over the quadratic sum of both intervals' half-widths. A claim
     agrees if the shift is at most 1 and the verdicts do not contradict each other: an interval near its
-    threshold may cross it by chance, so "reproduced" agrees with "partly", not with "not reproduced". Where
-    the interval has no width, it agrees if the values are equal to 1e-6; a timed claim if its value is within
-    a factor of 3, whatever its verdict. What is missing on one side does not agree.
+    threshold may cross it by chance, so "reproduced" and "not reproduced" agree with "partly" and
+    "undecided", not with each other. Where the interval has no width, it agrees if the values are equal to
+    1e-6; a timed claim if its value is within a factor of 3, whatever its verdict. What is missing on one
+    side does not agree.
     """
     both = fresh.merge(reference, on="id", how="outer", suffixes=("", "_reference"), sort=False)
     return pd.DataFrame([_compared(row) for row in both.itertuples()])

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from valleyscope.artifacts import read_table
-from valleyscope.claims.verdicts import PARTLY
 from valleyscope.figures.catalogue import FIGURES, PAPERS, figures_of, module_of
 from valleyscope.figures.engine import product_costs, solver_costs
 from valleyscope.readings.cost import table3
@@ -15,7 +14,6 @@ from valleyscope.report.latex import ESTIMATORS
 from valleyscope.report.report import claimed, measured
 
 WHOLE_RUN = "(whole run)"
-UNDECIDED = "partly, reproduced in no cell:"
 
 FIGURES_HEAD = """\
 # Every figure, with what it shows
@@ -76,7 +74,7 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path) -> dict[str, s
     products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
     solvers = read_table(benchmarks / "solvers.csv", ["library", "method", "seconds", "residual"])
     captions = {f"caption-{name}": caption_of(figures, name) for name in FIGURES}
-    claims = read_table(reference / "claims.csv", ["id", "verdict", "held", "side", "figure", "tables"])
+    claims = read_table(reference / "claims.csv", ["id", "verdict", "side", "figure", "tables"])
     return captions | {
         "costs": costs_block(read_table(reference / "costs.csv", ["rule", "jobs", "seconds"])),
         "claims": claims_block(claims),
@@ -252,9 +250,7 @@ def ledger_block(claims: pd.DataFrame) -> str:
 
 
 def verdicts_block(claims: pd.DataFrame) -> str:
-    """Which claims of each paper got which verdict; "partly" told apart by whether any cell holds."""
-    nowhere = (claims["verdict"] == PARTLY) & (claims["held"] == 0)
-    claims = claims.assign(verdict=claims["verdict"].mask(nowhere, UNDECIDED))
+    """Which claims of each paper got which verdict."""
     sentences = []
     for letter, name in (("A", "Paper A"), ("B", "Paper B"), ("C", "Both")):
         of_paper = claims[claims["id"].str.startswith(letter)]

@@ -55,7 +55,7 @@ def load_figure(svg: Path, section: str) -> Figure:
 
 def claimed(row) -> str:
     """The side of the threshold on which the claim holds: "≤ 1.2"."""
-    return SIDES[row.side].format(row.threshold)
+    return "no cell" if pd.isna(row.threshold) else SIDES[row.side].format(row.threshold)
 
 
 def measured(row) -> str:

@@ -37,6 +37,6 @@ def test_without_known_costs_the_plan_has_no_estimate(known):
 
 def test_the_outcome_counts_verdicts_and_names_the_report(tmp_path):
     path = tmp_path / "claims.csv"
-    path.write_text("id,verdict\nA1,partly\nA2,reproduced\nB1,partly\n")
+    path.write_text("id,verdict\nA1,partly\nA2,reproduced\nB1,partly\nB2,undecided\n")
     told = outcome(path, Path("results/report.html"))
-    assert told == "3 claims: 2 partly, 1 reproduced.\nReport: results/report.html"
+    assert told == "4 claims: 2 partly, 1 reproduced, 1 undecided.\nReport: results/report.html"

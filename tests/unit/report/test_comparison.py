@@ -37,6 +37,18 @@ def test_a_claim_agrees_within_both_intervals(now, agrees, why):
     assert row["why"] == why
 
 
+@pytest.mark.parametrize("verdict", ["reproduced", "not reproduced", "partly", "not testable here"])
+def test_undecided_contradicts_no_verdict(verdict):
+    """An interval near its threshold may cross it by chance."""
+    near, before = (claims(A1=(*BEFORE[:3], word)) for word in ("undecided", verdict))
+    for now, reference, word in ((near, before, verdict), (before, near, "undecided")):
+        row = compare_claims(now, reference).iloc[0]
+        assert row["agrees"]
+        assert row["why"] == f"{word} before; the same value"
+    far = claims(A1=(5.0, 4.8, 5.2, "undecided"))
+    assert not compare_claims(far, before)["agrees"].any()  # its value must agree all the same
+
+
 def test_opposite_verdicts_never_agree():
     for now, before in (("reproduced", "not reproduced"), ("not reproduced", "reproduced")):
         row = compare_claims(claims(A1=(*BEFORE[:3], now)), claims(A1=(*BEFORE[:3], before))).iloc[0]

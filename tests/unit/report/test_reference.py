@@ -161,6 +161,8 @@ def test_a_claim_without_an_interval_says_so_and_sides_are_told():
     block = claims_block(claims_of(*rows))
     assert "| no interval | ± 0.1 |" in block
     assert "| no interval | > 0.1 |" in block
+    none = {"id": "B3x", "statement": "x", "verdict": "not testable here", **NOTHING}
+    assert "| no interval | no cell |" in claims_block(claims_of(none | {"threshold": float("nan")}))
 
 
 def test_another_processors_verdicts_are_told_where_they_differ():
@@ -181,13 +183,14 @@ def test_verdicts_are_listed_by_paper():
         ("A2", "reproduced", 2),
         ("A3", "partly", 2),
         ("B1", "not reproduced", 0),
-        ("C1", "partly", 0),
+        ("B2", "undecided", 1),
+        ("C1", "undecided", 0),
     ]
     block = verdicts_block(
         claims_of(*({"id": i, "verdict": v, "held": h, "statement": "", **MEASURED} for i, v, h in rows))
     )
     assert block.splitlines() == [
         "- Paper A: partly A1, A3; reproduced A2.",
-        "- Paper B: not reproduced B1.",
-        "- Both: partly, reproduced in no cell: C1.",
+        "- Paper B: not reproduced B1; undecided B2.",
+        "- Both: undecided C1.",
     ]

@@ -9,7 +9,7 @@ import pytest
 from valleyscope.errors import InputError
 from valleyscope.report.report import Figure, load_figure, render, verdict_counts
 
-VERDICTS = ["reproduced", "partly", "not reproduced", "not testable here"]
+VERDICTS = ["reproduced", "partly", "not reproduced", "undecided", "not testable here"]
 
 
 def claims():
@@ -53,7 +53,7 @@ def page(**changes):
 
 def test_the_page_holds_claims_figures_costs_and_provenance():
     text = page()
-    for part in ("12 claims: 3 reproduced", "0.1 [0.05, 0.5]", "&gt; 0.2", "no interval", "abc", "seeds"):
+    for part in ("15 claims: 3 reproduced", "0.1 [0.05, 0.5]", "&gt; 0.2", "no interval", "abc", "seeds"):
         assert part in text, part
     assert "&lt;b&gt;claim A0&lt;/b&gt;" in text  # text is never markup
     assert "<b>claim" not in text
@@ -77,6 +77,13 @@ def test_every_claim_is_listed_under_its_paper_and_verdict():
         assert f'href="#claim-{row.id}"' in text
         assert f'id="claim-{row.id}"' in text
     assert list(verdict_counts(claims())) == VERDICTS
+
+
+def test_every_verdict_has_a_colour_of_its_own():
+    styles = [
+        re.search(rf"^\.{verdict.replace(' ', '-')} {{ (.*) }}$", page(), re.M)[1] for verdict in VERDICTS
+    ]
+    assert len(set(styles)) == len(VERDICTS)
 
 
 def test_a_claim_without_its_figure_is_refused():
