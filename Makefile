@@ -43,9 +43,9 @@ fuzz: .venv/dev
 	VALLEYSCOPE_FUZZ=search $(RUN) python -m pytest tests/fuzz
 
 lint: .venv/dev
-	$(RUN) mypy
 	$(RUN) ruff check src tests benchmarks
 	$(RUN) ruff format --check src tests benchmarks
+	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile
 	$(RUN) snakemake --lint
 
