@@ -183,7 +183,7 @@ def predicted_drift(
         place = _Place(model, loss_fn, data, path, position)
         centred = place.scores - place.scores.mean(0)
         rng = np.random.default_rng([seed, index])
-        sums: dict[Setting, list[float]] = {s: [] for s in settings}
+        sums = {s: [] for s in settings}
         firsts = []
         with at_weights(model, place.start):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)

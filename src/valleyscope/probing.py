@@ -332,7 +332,8 @@ class _Clock:
     """Seconds and products of stages that follow one another."""
 
     def __init__(self, on_stage: Callable[[str], None]):
-        self.on_stage, self.rows, self.start = on_stage, [], time.perf_counter()
+        self.rows: list[dict] = []
+        self.on_stage, self.start = on_stage, time.perf_counter()
 
     def stop(self, stage: str, products: int) -> None:
         now = time.perf_counter()

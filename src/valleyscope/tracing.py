@@ -161,9 +161,8 @@ def trace_path(
         losses = loss_profile(*common, held_out, path, np.linspace(0, 1, dense).tolist())
         on_stage("curvature")
         at = np.linspace(0, 1, positions).tolist()
-        curvature = curvature_profile(
-            *common, path, at, probes=probes, tol=tol, seed=seed, memory_budget=memory_budget
-        )
+        options = {"seed": seed, "memory_budget": memory_budget}
+        curvature = curvature_profile(*common, path, at, probes=probes, tol=tol, **options)
         moved = pd.DataFrame()
         if drift_positions:
             on_stage("drift")

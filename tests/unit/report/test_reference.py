@@ -83,7 +83,7 @@ def drawn(folder, numbers):
 
 
 def test_the_page_of_figures_has_each_under_its_paper_with_caption_and_numbers(tmp_path):
-    numbers = {"ratio": [("σ*", "0.10"), ("∣a∣ | b", "none, [1, 2]")]}
+    numbers = {"ratio": [("σ*", "0.10"), ("∣a∣ | b", "none, [1, 2]")], "decay": [("γ", "0.10")]}
     page = figures_page(drawn(tmp_path, numbers))
     sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
     assert [section.splitlines()[0] for section in sections] == [
@@ -98,7 +98,8 @@ def test_the_page_of_figures_has_each_under_its_paper_with_caption_and_numbers(t
         assert picture in section
     folded = "| quantity | value |\n|---|---|\n| σ* | 0.10 |\n| ∣a∣ \\| b | none, [1, 2] |\n\n</details>"
     assert folded in page.split("What ratio shows.")[1].split("###")[0]
-    assert page.count("<details>") == 1  # nothing to fold out where a caption says all
+    assert "| γ | 0.10 |" in page  # as it was written, not as a number
+    assert page.count("<details>") == 2  # nothing to fold out where a caption says all
 
 
 def test_every_figure_is_listed_with_its_tables_and_its_module():
