@@ -191,6 +191,9 @@ def test_a_changed_threshold_reruns_claims_report_and_the_figures_that_show_it(c
     assert {job.rule for job in found} == {"plot_figure", *CLAIMS}
 
 
-def test_a_profile_reruns_nothing(checkout):
-    append(checkout / "profiles/default/config.yaml", "  map_geometry: {mem_mb: 1234}\n")
+def test_an_edited_profile_reruns_nothing(checkout):
+    path = checkout / "profiles/default/config.yaml"
+    profile = yaml.safe_load(path.read_text())
+    profile["default-resources"]["mem_mb"] += 1
+    path.write_text(yaml.safe_dump(profile))
     assert planned(*SMOKE, folder=checkout) == {}
