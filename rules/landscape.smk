@@ -109,8 +109,10 @@ rule find_eigenpairs:
         eigenpairs=eigenpairs,
         tolerance=A["tolerance"],
     shell:
-        "python src/find_eigenpairs.py" + POINT + " --count {params.eigenpairs}"
-        " --tolerance {params.tolerance} --out {output.eigen:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        "python src/find_eigenpairs.py"
+        + POINT
+        + " --count {params.eigenpairs} --tolerance {params.tolerance} --out {output.eigen:q}"
+        " --table {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule estimate_criteria:
@@ -139,10 +141,12 @@ rule estimate_criteria:
         sigmas=A["sigmas"],
         samples=A["samples"],
     shell:
-        "python src/estimate_criteria.py" + POINT + " --eigen {input.eigen:q}"
-        " --candidates {params.candidates} --candidate-draws {params.draws} --dims {params.dims} --sigmas {params.sigmas}"
-        " --samples {params.samples} --estimates {output.estimates:q} --terms {output.terms:q}"
-        " --point {output.point:q} 2>&1 | tee {log:q}"
+        "python src/estimate_criteria.py"
+        + POINT
+        + " --eigen {input.eigen:q} --candidates {params.candidates} --candidate-draws {params.draws}"
+        " --dims {params.dims} --sigmas {params.sigmas} --samples {params.samples}"
+        " --estimates {output.estimates:q} --terms {output.terms:q} --point {output.point:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule estimate_fixed_weights:
@@ -199,10 +203,11 @@ rule measure_expansion:
         expansion=as_json(A["focus"]["expansion"]),
         precision=as_json(A["focus"]["precision"]),
     shell:
-        "python src/measure_expansion.py" + POINT + " --eigen {input.eigen:q}"
-        " --limit {params.limit} --expansion {params.expansion:q} --precision {params.precision:q}"
-        " --errors {output.errors:q} --validity {output.validity:q} --moments {output.moments:q}"
-        " 2>&1 | tee {log:q}"
+        "python src/measure_expansion.py"
+        + POINT
+        + " --eigen {input.eigen:q} --limit {params.limit} --expansion {params.expansion:q}"
+        " --precision {params.precision:q} --errors {output.errors:q} --validity {output.validity:q}"
+        " --moments {output.moments:q} 2>&1 | tee {log:q}"
 
 
 rule compare_estimators:
@@ -225,9 +230,10 @@ rule compare_estimators:
         memory=config["memory_budget"],
         grid=ordered(A["focus"]["estimators"]),
     shell:
-        "python src/compare_estimators.py" + POINT + " --eigen {input.eigen:q}"
-        " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --counts {params.grid[counts]}"
-        " --out {output:q} 2>&1 | tee {log:q}"
+        "python src/compare_estimators.py"
+        + POINT
+        + " --eigen {input.eigen:q} --dims {params.grid[dims]} --sigmas {params.grid[sigmas]}"
+        " --counts {params.grid[counts]} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule compare_subspaces:
@@ -252,11 +258,12 @@ rule compare_subspaces:
         memory=config["memory_budget"],
         grid=ordered(A["focus"]["subspaces"]),
     shell:
-        "python src/compare_subspaces.py" + POINT + " --eigen {input.eigen:q}"
-        " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]} --sets {params.grid[sets]}"
-        " --batch {params.grid[batch]} --draws {params.grid[draws]} --tolerance {params.grid[tolerance]}"
-        " --subspaces {output.subspaces:q} --index-sets {output.index_sets:q} --lemma5 {output.lemma5:q}"
-        " 2>&1 | tee {log:q}"
+        "python src/compare_subspaces.py"
+        + POINT
+        + " --eigen {input.eigen:q} --dims {params.grid[dims]} --sigmas {params.grid[sigmas]}"
+        " --sets {params.grid[sets]} --batch {params.grid[batch]} --draws {params.grid[draws]}"
+        " --tolerance {params.grid[tolerance]} --subspaces {output.subspaces:q}"
+        " --index-sets {output.index_sets:q} --lemma5 {output.lemma5:q} 2>&1 | tee {log:q}"
 
 
 rule map_geometry:
@@ -279,8 +286,9 @@ rule map_geometry:
         memory=config["memory_budget"],
         geometry=options(A["focus"]["geometry"]),
     shell:
-        "python src/map_geometry.py" + POINT + " --eigen {input.eigen:q}"
-        " {params.geometry} --out {output:q} 2>&1 | tee {log:q}"
+        "python src/map_geometry.py"
+        + POINT
+        + " --eigen {input.eigen:q} {params.geometry} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule measure_spectrum:
@@ -306,11 +314,12 @@ rule measure_spectrum:
         grid=ordered(A["spectrum"]),
         tolerance=A["tolerance"],
     shell:
-        "python src/measure_spectrum.py" + POINT + " --eigen {input.eigen:q}"
-        " --moved-eigen {input.moved:q} --dims {params.grid[dims]} --steps {params.grid[steps]}"
-        " --probes {params.grid[probes]} --width {params.grid[width]} --points {params.grid[points]}"
-        " --tolerance {params.tolerance} --density {output.density:q} --drift {output.drift:q}"
-        " 2>&1 | tee {log:q}"
+        "python src/measure_spectrum.py"
+        + POINT
+        + " --eigen {input.eigen:q} --moved-eigen {input.moved:q} --dims {params.grid[dims]}"
+        " --steps {params.grid[steps]} --probes {params.grid[probes]} --width {params.grid[width]}"
+        " --points {params.grid[points]} --tolerance {params.tolerance} --density {output.density:q}"
+        " --drift {output.drift:q} 2>&1 | tee {log:q}"
 
 
 rule compare_eigensolvers:
@@ -334,8 +343,8 @@ rule compare_eigensolvers:
     shell:
         "python src/compare_eigensolvers.py"
         + POINT
-        + " --count {params.grid[count]} --tolerances {params.grid[tolerances]}"
-        " --steps {params.grid[steps]} --out {output:q} 2>&1 | tee {log:q}"
+        + " --count {params.grid[count]} --tolerances {params.grid[tolerances]} --steps {params.grid[steps]}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule compare_procedures:
@@ -359,10 +368,11 @@ rule compare_procedures:
         grid=ordered(A["published"]),
         tolerance=A["tolerance"],
     shell:
-        "python src/compare_procedures.py" + POINT + " --dim {params.grid[dim]}"
-        " --steps {params.grid[steps]} --sigma {params.grid[sigma]} --samples {params.grid[samples]}"
-        " --tolerance {params.tolerance} --out {output.table:q} --eigenvalues {output.eigenvalues:q}"
-        " 2>&1 | tee {log:q}"
+        "python src/compare_procedures.py"
+        + POINT
+        + " --dim {params.grid[dim]} --steps {params.grid[steps]} --sigma {params.grid[sigma]}"
+        " --samples {params.grid[samples]} --tolerance {params.tolerance} --out {output.table:q}"
+        " --eigenvalues {output.eigenvalues:q} 2>&1 | tee {log:q}"
 
 
 rule time_estimators:

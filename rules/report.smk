@@ -84,7 +84,7 @@ rule write_latex:
     input:
         claims=rules.judge_claims.output.claims,
         timing="<results>/timing.csv",
-        accuracy="<results>/accuracy.csv",
+        errors="<results>/accuracy.csv",
     output:
         expand("<results>/tables/{name}.{ext}", name=["claims", "table3"], ext=["csv", "tex"]),
     log:
@@ -95,10 +95,12 @@ rule write_latex:
         "../envs/environment.yaml"
     params:
         code=digest_of("write_latex"),
+        accuracy=LIMITS["accuracy"],
         folder=lambda w, output: str(Path(output[0]).parent),
     shell:
         "python src/write_latex.py --claims {input.claims:q} --timing {input.timing:q}"
-        " --accuracy {input.accuracy:q} --out {params.folder:q} 2>&1 | tee {log:q}"
+        " --errors {input.errors:q} --accuracy {params.accuracy} --out {params.folder:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule write_report:

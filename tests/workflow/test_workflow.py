@@ -14,7 +14,7 @@ from dag import options
 from valleyscope.figures.catalogue import FIGURES
 
 CONFIGURATIONS = ["default", "smoke", "d6"]
-GPU = ("--workflow-profile", "profiles/gpu")
+DEFAULT, GPU, SLURM = (), ("--workflow-profile", "profiles/gpu"), ("--profile", "profiles/slurm")
 
 
 @cache
@@ -44,15 +44,16 @@ def test_every_command_is_understood_by_its_stage(name, monkeypatch):
         runpy.run_path(str(ROOT / words[1]), run_name="__main__")
 
 
+@pytest.mark.parametrize("profile", [DEFAULT, GPU], ids=["default", "gpu"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_job_has_log_benchmark_memory_minutes_and_gpus(name):
-    for job in all_jobs(name):
+def test_every_job_has_log_benchmark_memory_minutes_and_gpus(name, profile):
+    for job in all_jobs(name, *profile):
         assert job.files("log")[0].endswith(".log"), job.rule
         assert job.files("benchmark")[0].endswith(".tsv"), job.rule
         found = job.resources()
         assert int(found["mem_mb"]) > 0, job.rule
         assert int(found["runtime"]) > 0, job.rule
-        assert int(found["gpu"]) == 0, job.rule
+        assert int(found["gpu"]) == (profile == GPU and "--device " in job.command), job.rule
 
 
 def test_timing_takes_all_cores_and_science_one():
@@ -62,19 +63,20 @@ def test_timing_takes_all_cores_and_science_one():
         assert "--threads" not in job.command or f"--threads {job.threads()} " in job.command
 
 
-@pytest.mark.parametrize("options", [GPU, ("--profile", "profiles/slurm", *GPU)])
-def test_jobs_on_a_gpu_ask_for_one_and_others_for_none(options):
-    for job in all_jobs("d6", *options):
-        computes = "--device cuda" in job.command
-        assert job.resources()["gpu"] == str(int(computes)), job.rule
-        if computes:
-            assert job.resources()["mem_mb"] == "64000"
-            assert job.resources()["runtime"] == "2880"
+def test_a_cluster_is_asked_for_the_same():
+    here, there = (
+        {(job.rule, job.fields["output"]): job.resources() for job in all_jobs("d6", *profiles)}
+        for profiles in (GPU, (*SLURM, *GPU))
+    )
+    assert {rule for rule, _ in here.keys() - there.keys()} == {"gather_table", "plot_figure"}  # in groups
+    for name in ("mem_mb", "runtime", "gpu"):
+        assert {job: found[name] for job, found in there.items()} == {job: here[job][name] for job in there}
 
 
 def test_memory_of_a_rule_stands_in_one_line_of_a_profile(tmp_path):
-    profile = (ROOT / "profiles/default/config.yaml").read_text()
-    (tmp_path / "config.yaml").write_text(profile + "  map_geometry: {mem_mb: 1234}\n")
+    profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+    profile["set-resources"]["map_geometry"] = {"mem_mb": 1234}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
     changed = all_jobs("smoke", "--workflow-profile", str(tmp_path))
     before, after = (
         {(job.rule, job.fields["output"]): job.resources()["mem_mb"] for job in found}
