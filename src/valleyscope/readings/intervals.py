@@ -67,6 +67,6 @@ def quoted(
     found = measured(values, log)
     if not len(found):
         return nothing
-    mean, low, high = (f"{number:.{digits}{form}}" for number in interval_of(values, log))
+    mean, low, high = (f"{number:z.{digits}{form}}" for number in interval_of(values, log))
     text = f"{mean} [{low}, {high}]" if len(found) > 1 else mean
     return text if len(found) == len(values) else f"{text} ({len(found)} of {len(values)} repeats)"

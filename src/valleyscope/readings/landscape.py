@@ -108,6 +108,44 @@ def ratios(terms: pd.DataFrame, next_: str = "single") -> pd.DataFrame:
     )
 
 
+def largest_deviation(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Each seed's largest |value − 1| over the rows."""
+    return (rows[column] - 1).abs().groupby(rows["seed"]).max()
+
+
+def spread_held(rows: pd.DataFrame) -> pd.Series:
+    """Var_z δ / Var_w δ of each seed, geometric mean over the rows where it is above 0."""
+    return per_seed(rows[rows["spread_ratio"] > 0], "spread_ratio", geometric_mean)
+
+
+# ---------------------------------------------------------------- subspaces
+
+
+def slope_shares(subspaces: pd.DataFrame) -> pd.DataFrame:
+    """‖UᵀΔg‖²/‖Δg‖² by (regime, seed, k, dim), a column a subspace, and `chance`, D/N.
+
+    It has no σ: the table repeats it for each.
+    """
+    keys = ["regime", "seed", "k", "dim"]
+    once = subspaces.drop_duplicates([*keys, "subspace"])
+    wide = once.pivot(index=keys, columns="subspace", values="gradient_share")
+    return wide.assign(chance=once.groupby(keys)["chance"].first())
+
+
+def beaten_sets(index_sets: pd.DataFrame) -> pd.DataFrame:
+    """Shares of the random index sets whose quadratic term is below the top-D's (`beaten`) and `above` it.
+
+    A row a (regime, seed, k, dim); a draw of the top-D itself counts as neither.
+    """
+    keys = ["regime", "seed", "k", "dim"]
+    top = index_sets[index_sets["draw"] == 0].set_index(keys)["quadratic"].rename("top")
+    random = index_sets[index_sets["draw"] > 0].join(top, on=keys, how="inner")
+    random = random.assign(
+        beaten=random["quadratic"] < random["top"], above=random["quadratic"] > random["top"]
+    )
+    return random.groupby(keys, sort=False)[["beaten", "above"]].mean().reset_index()
+
+
 # ---------------------------------------------------------------- slopes
 
 
