@@ -11,11 +11,12 @@ from valleyscope.figures.landscape.shared import (
     NEXT,
     k_axis,
     largest_probe,
+    named,
     probe_colours,
     probe_names,
     size_of,
-    star_numbers,
     stars_of,
+    without_star,
 )
 from valleyscope.figures.panels import CUT, band, cut, legend_above, plain_ticks, widths
 from valleyscope.figures.style import COLOURS, Picture, new_figure
@@ -61,8 +62,11 @@ def draw(
         row[2].set_title(rf"$\sigma$ = {sigma:g}, flat: rate $k^{{-2}}$")
     _legend(figure, probe_colours(criteria), any(beyond.values()))
     at = controls["sigma"].iloc[0]
-    numbers = _numbers(slopes, criteria, sigma, at) | {"lines with σ above their σ*": _named(beyond)}
-    numbers |= star_numbers({f"{regime}, {probe}": star for (regime, probe), star in stars.items()})
+    numbers = _numbers(slopes, criteria, sigma, at)
+    numbers |= {
+        "lines whose σ is above σ*, or that have no σ* in some seed": "; ".join(_lines(beyond)) or "none"
+    }
+    numbers |= {"seeds without σ*": without_star(named(stars)) or "none"}
     return Picture(figure, _caption(slopes, criteria, sigma, at, was_cut), numbers)
 
 
@@ -157,53 +161,54 @@ def _gamma(values: pd.Series) -> str:
 
 
 def _rate(values: pd.Series) -> str:
-    """In words, on which side of the claimed rate the whole interval lies."""
+    """On which side of the claimed rate the whole interval lies, and γ."""
+    side = worded(values, "more slowly than k⁻²", "faster than k⁻²", "at a rate consistent with k⁻²")
     if len(measured(values)) < 2:
-        return "at a rate that was not measured in two seeds"
-    return worded(values, "more slowly than k⁻²", "faster than k⁻²", "at a rate not told apart from k⁻²")
+        side = "at a rate not measured in two seeds"
+    return f"{side} (γ = {_gamma(values)})"
 
 
 def _caption(slopes: pd.DataFrame, criteria: pd.DataFrame, sigma: float, at: float, was_cut: bool) -> str:
-    by_regime = {
-        regime: slope(slopes, regime, "expected", "delta2", sigma=sigma) for regime in regimes_of(criteria)
-    }
-    decays = ", ".join(
-        f"{REGIMES[name]} {_rate(values)} (γ = {_gamma(values)})" for name, values in by_regime.items()
+    (first, rate), *others = (
+        (REGIMES[regime], _rate(slope(slopes, regime, "expected", "delta2", sigma=sigma)))
+        for regime in regimes_of(criteria)
     )
-    controls = ", ".join(
-        f"{_gamma(slope(slopes, name, 'expected', 'delta2', sigma=at))} ({name})" for name in CONTROLS
-    )
+    beside = "".join(f", {regime} {rate}" for regime, rate in others)
+    control = _gamma(slope(slopes, "random", "expected", "delta2", sigma=at))
     return (
-        f"In full space Δ₂ of the expected next sample decays, {decays}, at σ = {sigma:g}; γ is the slope of log (k+1)²Δ₂ on "
-        f"log (k+1), 0 for k⁻². With weights that do not depend on k, where algebra asks for 0, it is {controls}. Grey "
-        f"lines: claimed rates. {CUT * was_cut}{repeats(criteria, means='Geometric means (γ: means)', scale=f'N = {size_of(criteria):,}')}"
+        f"{first.capitalize()} Δ₂ ~ k^(γ−2) of the expected next sample (full space, σ = {sigma:g}) decays {rate}{beside}. At "
+        f"fixed random weights, k⁻² by algebra, γ = {control}. {CUT * was_cut}{repeats(criteria, scale=f'N = {size_of(criteria):,}')}"
     )
 
 
 def _numbers(slopes: pd.DataFrame, criteria: pd.DataFrame, sigma: float, at: float) -> dict[str, str]:
-    """γ of every criterion, regime and next sample that the panels show, with the k over which it is fitted."""
+    """γ of every criterion, regime and next sample, with the k over which it is fitted."""
     largest = largest_probe(criteria)
-    squared = criteria[criteria["probe"] == largest]
+    subspace = criteria[criteria["probe"] == largest]
     kinds = {
-        f"Δ₂, {FULL}": {"criterion": "delta2", "sigma": sigma},
-        f"Δ₂, {largest}": {"criterion": "delta2_D", "dim": squared["dim"].iloc[0], "sigma": sigma},
-        "Δ₁": {"criterion": "delta1"},
+        f"Δ₂ in {FULL}": (criteria, {"criterion": "delta2", "sigma": sigma}),
+        f"Δ₂ in {largest}": (
+            subspace,
+            {"criterion": "delta2_D", "dim": subspace["dim"].max(), "sigma": sigma},
+        ),
+        "Δ₁": (criteria, {"criterion": "delta1"}),
     }
-    numbers = {}
+    numbers = {
+        "γ": "slope of log (k+1)²Δ₂, or of log (k+1)Δ₁, on log (k+1), mean over seeds; 0 is the claimed rate"
+    }
     for regime in regimes_of(criteria):
-        for name, kind in kinds.items():
-            rows = squared if name.endswith(largest) else criteria
+        for name, (rows, kind) in kinds.items():
             k = rows.loc[rows["regime"] == regime, "k"]
             for next_ in NEXT:
                 key = f"γ of {name}, {REGIMES[regime]}, {next_} next sample, k = {k.min()} to {k.max()}"
                 numbers[key] = _gamma(slope(slopes, regime, next_, **kind))
     for control in CONTROLS:
         for next_ in NEXT:
-            key = f"γ of Δ₂, {FULL}, fixed weights ({control}), {next_} next sample, σ = {at:g}"
+            key = f"γ of Δ₂ in {FULL}, fixed {control} weights, {next_} next sample, σ = {at:g}"
             numbers[key] = _gamma(slope(slopes, control, next_, "delta2", sigma=at))
     closed = criteria[criteria["estimator"] == "gaussian_moment"]
     return numbers | {"estimates not above 0, left out": str((closed["estimate"] <= 0).sum())}
 
 
-def _named(beyond: dict[str, list[str]]) -> str:
-    return "; ".join(f"{regime}, {probe}" for regime, probes in beyond.items() for probe in probes) or "none"
+def _lines(beyond: dict[str, list[str]]) -> list[str]:
+    return [f"{REGIMES[regime]}, {probe}" for regime, probes in beyond.items() for probe in probes]

@@ -62,14 +62,18 @@ def beyond_mark(sigma: float, star: pd.Series) -> str:
     return "" if sigma <= holds_up_to(star) else r" $>\ \sigma^*$"
 
 
+def named(stars: dict[tuple[str, str], pd.Series]) -> dict[str, pd.Series]:
+    """The same by name, "full space (trajectory)"."""
+    return {f"{probe} ({regime})": star for (regime, probe), star in stars.items()}
+
+
 def star_numbers(stars: dict[str, pd.Series]) -> dict[str, str]:
     """For the table beside a figure: σ* of each name, and which seeds have none."""
     numbers = {
-        f"σ* of δ in float64, {name}": quoted(star, 2, log=True, nothing="none")
+        f"σ* of the increment, float64, {name}": quoted(star, 2, log=True, nothing="none")
         for name, star in stars.items()
     }
-    missing = without_star(stars)
-    return numbers | ({"seeds without σ*": missing.strip()} if missing else {})
+    return numbers | {"seeds without σ*": without_star(stars) or "none"}
 
 
 def without_star(stars: dict[str, pd.Series]) -> str:
