@@ -136,13 +136,15 @@ def _largest(rows: pd.DataFrame, sigma: float) -> tuple[str, str]:
 def _caption(terms: pd.DataFrame, sigma: float, was_cut: bool) -> str:
     found, exceeded = [], []
     for regime in regimes_of(terms):
-        rows = _at(terms, regime, FULL)
-        found.append("{} makes all but {} ".format(*_largest(rows, sigma)) + REGIMES[regime])
+        rows, verb = _at(terms, regime, FULL), "" if found else "makes "
+        largest, rest = _largest(rows, sigma)
+        found.append(f"{REGIMES[regime]} the {largest} {verb}all but {rest}")
         crossed = takeovers(rows, "slope", "value")
         exceeded.append(f"{np.isfinite(crossed).sum()} of {len(crossed)} seeds {REGIMES[regime]}")
+    first, *others = found
     return (
-        f"Of the terms of Δ₂ (expected next sample, full space, σ = {sigma:g}, largest k) {', '.join(found)}. Slope exceeds value "
-        f"at some σ up to {terms['sigma'].max():g} in {', '.join(exceeded)}. {CUT * was_cut}"
+        f"{first[0].upper() + first[1:]} {', '.join(['of the terms of Δ₂', *others])} (expected next sample, full space, σ = {sigma:g}, "
+        f"largest k). Slope exceeds value at some σ up to {terms['sigma'].max():g} in {', '.join(exceeded)}. {CUT * was_cut}"
         f"{repeats(terms, scale=f'N = {size_of(terms):,}')}"
     )
 
