@@ -106,6 +106,7 @@ FIGURES = {
             "architecture_losses": "architecture pair position train_loss",
             "architecture_curvature": "architecture pair position trace",
         },
+        ("ratio", "spread_ratio", "middle"),
     ),
     "expansion": Figure(
         "landscape",

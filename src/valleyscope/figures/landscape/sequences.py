@@ -74,7 +74,7 @@ def _told(rows: pd.DataFrame, regime: str, next_: str, probe: str, epsilon: floa
     whole = np.nanmax(interval_of(fitted["k"], log=True)) < 1e6
     k = quoted(cells["k"], 0, log=True, form="f") if whole else quoted(cells["k"], log=True)
     outside = int(fitted["extrapolated"].astype(bool).sum())
-    return f"k = {k} ({f'extrapolated in {outside} of {len(fitted)}' if outside else 'interpolated'})"
+    return f"k = {k} ({f'extrapolated in {outside} of {len(fitted)} seeds' if outside else 'interpolated'})"
 
 
 def _caption(rows: pd.DataFrame, sigma: float, epsilon: float, was_cut: bool) -> str:
