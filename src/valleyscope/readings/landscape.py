@@ -108,14 +108,16 @@ def ratios(terms: pd.DataFrame, next_: str = "single") -> pd.DataFrame:
     )
 
 
-def largest_deviation(rows: pd.DataFrame, column: str) -> pd.Series:
-    """Each seed's largest |value − 1| over the rows."""
-    return (rows[column] - 1).abs().groupby(rows["seed"]).max()
+def off_one(rows: pd.DataFrame, column: str = "ratio") -> pd.Series:
+    """Each seed's largest |value − 1| over the rows; NaN where a row has none, which could be the largest."""
+    off = (rows[column] - 1).abs()
+    return off.groupby(rows["seed"]).agg(lambda values: values.max(skipna=False))
 
 
-def spread_held(rows: pd.DataFrame) -> pd.Series:
-    """Var_z δ / Var_w δ of each seed, geometric mean over the rows where it is above 0."""
-    return per_seed(rows[rows["spread_ratio"] > 0], "spread_ratio", geometric_mean)
+def spread_ratio(rows: pd.DataFrame) -> pd.Series:
+    """Var_z δ / Var_w δ of each seed, geometric mean over the rows; NaN where a row's is not above 0."""
+    logs = np.log(rows["spread_ratio"].where(rows["spread_ratio"] > 0))
+    return np.exp(logs.groupby(rows["seed"]).agg(lambda values: values.mean(skipna=False)))
 
 
 # ---------------------------------------------------------------- subspaces
@@ -132,18 +134,18 @@ def slope_shares(subspaces: pd.DataFrame) -> pd.DataFrame:
     return wide.assign(chance=once.groupby(keys)["chance"].first())
 
 
-def beaten_sets(index_sets: pd.DataFrame) -> pd.DataFrame:
-    """Shares of the random index sets whose quadratic term is below the top-D's (`beaten`) and `above` it.
+def against_top(index_sets: pd.DataFrame) -> pd.DataFrame:
+    """Shares of the random index sets whose quadratic term is `above` and `below` the top-D's.
 
-    A row a (regime, seed, k, dim); a draw of the top-D itself counts as neither.
+    A row a (regime, seed, k, dim); a draw of the top-D itself is neither.
     """
     keys = ["regime", "seed", "k", "dim"]
     top = index_sets[index_sets["draw"] == 0].set_index(keys)["quadratic"].rename("top")
     random = index_sets[index_sets["draw"] > 0].join(top, on=keys, how="inner")
     random = random.assign(
-        beaten=random["quadratic"] < random["top"], above=random["quadratic"] > random["top"]
+        above=random["quadratic"] > random["top"], below=random["quadratic"] < random["top"]
     )
-    return random.groupby(keys, sort=False)[["beaten", "above"]].mean().reset_index()
+    return random.groupby(keys, sort=False)[["above", "below"]].mean().reset_index()
 
 
 # ---------------------------------------------------------------- slopes

@@ -10,8 +10,8 @@ from valleyscope.figures.panels import grid_axis, positive
 from valleyscope.figures.style import COLOURS, Picture, error_bar, new_figure
 from valleyscope.readings.intervals import quoted, side
 from valleyscope.readings.landscape import (
+    against_top,
     at_largest_k,
-    beaten_sets,
     holds_up_to,
     sigma_star,
     slope_shares,
@@ -48,7 +48,7 @@ def draw(
         row[0].set_title(f"{regime}, k = {rows['k'].iloc[0]}")
         for panel, sigma in zip(row[1:], two_sigmas(rows["sigma"], stars[regime]), strict=True):
             _draw_spread(panel, rows[rows["sigma"] == sigma], above=not sigma <= limit)
-    sets = beaten_sets(at_largest_k(index_sets))
+    sets = against_top(at_largest_k(index_sets))
     _draw_index_sets(axes[-1][0], sets)
     _draw_assumptions(axes[-1][1], lemma5)
     axes[-1][2].set_axis_off()

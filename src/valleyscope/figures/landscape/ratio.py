@@ -25,13 +25,13 @@ from valleyscope.readings.landscape import (
     CELL,
     MEASURED_AT,
     REGIMES,
-    largest_deviation,
+    off_one,
     ratios,
     regimes_of,
     sigma_star,
-    spread_held,
     valid_sigmas,
 )
+from valleyscope.readings.landscape import spread_ratio as spread_of
 
 SPREAD = {"lw": 1, "ls": "--", "marker": "o", "ms": 2}
 
@@ -97,7 +97,7 @@ def _at(table: pd.DataFrame, regime: str, sigma: float) -> pd.DataFrame:
 
 
 def _held(rows: pd.DataFrame, probe: str) -> pd.Series:
-    return spread_held(rows[rows["probe"] == probe])
+    return spread_of(rows[rows["probe"] == probe])
 
 
 def _finding(table: pd.DataFrame, regime: str, star: pd.Series, ratio: float, spread_ratio: float) -> str:
@@ -106,7 +106,7 @@ def _finding(table: pd.DataFrame, regime: str, star: pd.Series, ratio: float, sp
     within = valid_sigmas(table.loc[table["regime"] == regime, "sigma"], star)
     if not within:
         return "at no judged σ, as the grid has none up to σ*"
-    deviations = {sigma: largest_deviation(_at(table, regime, sigma), "ratio") for sigma in within}
+    deviations = {sigma: off_one(_at(table, regime, sigma), "ratio") for sigma in within}
     sides = {sigma: side(values, ratio, log=True) for sigma, values in deviations.items()}
     found = list(takewhile(lambda sigma: sides[sigma] < 0, within))
     at = found[-1] if found else within[0]
@@ -116,7 +116,7 @@ def _finding(table: pd.DataFrame, regime: str, star: pd.Series, ratio: float, sp
     if not found:
         certain = "" if set(sides.values()) == {1} else " for certain"
         return f"at no σ{certain}: {probe} holds {held}"
-    if side(largest_deviation(rows, "shared"), ratio, log=True) < 0:
+    if side(off_one(rows, "shared"), ratio, log=True) < 0:
         return f"up to σ = {at:g}, as is a²/Δ₂ alone: {probe} holds {held}"
     if side(values, spread_ratio, log=True) > 0:
         return f"up to σ = {at:g}, because {probe} holds {held}, over {spread_ratio:g}"
@@ -130,7 +130,7 @@ def _numbers(table: pd.DataFrame, stars: dict[str, pd.Series]) -> dict[str, str]
         for sigma in valid_sigmas(table.loc[table["regime"] == regime, "sigma"], star):
             rows, at = _at(table, regime, sigma), f"{REGIMES[regime]}, σ = {sigma:g}"
             for name, column in (("Δ₂^(D)/Δ₂ − 1| over k and D", "ratio"), ("a²/Δ₂ − 1| over k", "shared")):
-                deviation = largest_deviation(rows, column)
+                deviation = off_one(rows, column)
                 numbers[f"largest |{name}, {at}"] = quoted(deviation, 2, log=True)
             numbers[f"spread ratio of {probe}, {at}"] = quoted(_held(rows, probe), 2, log=True)
     left_out = "ratios without a value, as an estimate is missing or not above 0"
