@@ -92,7 +92,7 @@ def takeover(rows: pd.DataFrame, upper: str, lower: str) -> float:
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Size of each term over the sum of the four sizes, a row a seed."""
     sizes = rows.set_index("seed")[TERMS].abs()
-    return sizes.div(sizes.sum(axis=1), axis=0).dropna()
+    return sizes.div(sizes.sum(axis=1, skipna=False), axis=0)
 
 
 def _at(terms: pd.DataFrame, regime: str, probe: str) -> pd.DataFrame:
@@ -129,7 +129,7 @@ def _crossing(by_seed: pd.Series) -> str:
 def _largest(rows: pd.DataFrame, sigma: float) -> tuple[str, str]:
     """The largest term at `sigma`, and the share of all the others."""
     share = shares(rows[np.isclose(rows["sigma"], sigma)])
-    largest = share.mean().idxmax() if len(share) else "value"
+    largest = share.mean().idxmax() if share.notna().any(axis=None) else "value"
     return largest, quoted(1 - share[largest], 2, log=True, nothing="nothing measured")
 
 
@@ -140,10 +140,12 @@ def _caption(terms: pd.DataFrame, sigma: float, was_cut: bool) -> str:
         largest, rest = _largest(rows, sigma)
         found.append(f"{REGIMES[regime]} the {largest} {verb}all but {rest}")
         crossed = takeovers(rows, "slope", "value")
-        exceeded.append(f"{np.isfinite(crossed).sum()} of {len(crossed)} seeds {REGIMES[regime]}")
+        seeds = "" if exceeded else " seeds"
+        exceeded.append(f"{np.isfinite(crossed).sum()} of {len(crossed)}{seeds} {REGIMES[regime]}")
     first, *others = found
+    told = ", ".join([f"{first[0].upper()}{first[1:]} of Δ₂'s terms", *others])
     return (
-        f"{first[0].upper() + first[1:]} {', '.join(['of the terms of Δ₂', *others])} (expected next sample, full space, σ = {sigma:g}, "
+        f"{told} (expected next sample, full space, σ = {sigma:g}, "
         f"largest k). Slope exceeds value at some σ up to {terms['sigma'].max():g} in {', '.join(exceeded)}. {CUT * was_cut}"
         f"{repeats(terms, scale=f'N = {size_of(terms):,}')}"
     )

@@ -153,8 +153,8 @@ def _caption(
     sizes = f"N = {table['parameters'].min():,} to {table['parameters'].max():,}"
     return (
         f"On {slower} of {len(rates)} architectures Δ₂ decays more slowly than k⁻² (γ = {rates.min():.3g} to {rates.max():.3g}). "
-        f"Δ₂^(D)/Δ₂ is within {100 * ratio:g} % of 1 on {near}, a² alone on {alone}; the subspace holds over {spread_ratio:g} of the spread on "
-        f"{held}. Grey: untrained weights, a² alone, captured share. Tr H, middle of a path over ends: {bent or 'not measured'}. "
+        f"Δ₂^(D)/Δ₂ is within {100 * ratio:g} % of 1 on {near}, a² alone on {alone}, the spread ratio over {spread_ratio:g} on {held}. "
+        f"Grey: untrained weights, a² alone, captured share. Tr H, middle over ends of paths: {bent or 'not measured'}. "
         f"{repeats(table, means='Means (logarithmic axes: geometric)', scale=f'{pairs} pairs, {sizes}')}"
     )
 

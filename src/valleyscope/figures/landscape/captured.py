@@ -20,7 +20,7 @@ from valleyscope.readings.landscape import (
 
 SUBSPACES = dict(zip(["top", "bottom", "random", "gradients", "increment"], COLOURS, strict=False))
 OTHERS = ("gradients", "bottom", "random")  # beside which the top eigenspace is held
-WHERE = {"trained": "at trained weights", "minimisers": "at minimisers"}
+WHERE = {"trained": "when trained", "minimisers": "at minimisers"}
 ASKED = {"nonnegative": 1, "rank_correlation": 1, "off_diagonal": 0}  # by Lemma 5
 ASSUMED = {
     "nonnegative": "$B_{ii} \\geq 0$\n(asks 1)",
@@ -147,9 +147,8 @@ def _caption(held: dict[str, pd.DataFrame], sets: pd.DataFrame, lemma5: pd.DataF
     above = " and ".join(quoted(sets.loc[sets["regime"] == regime, "above"], 2) for regime in held)
     ending = repeats(lemma5, means="Geometric means (bottom: means)", scale=f"N = {size:,}")
     return (
-        f"Of the squared slope the top eigenspace (D = {sets['dim'].max()}) holds {shares}. Of random index sets shares of {above} exceed its "
-        f"quadratic term. Intervals exclude {_unmet(lemma5)} of Lemma 5's {len(ASKED)} assumptions. The increment's own subspace holds all by "
-        f"construction. {ending}"
+        f"Of the squared slope the top eigenspace (D = {sets['dim'].max()}) holds {shares}. Of random index sets {above} exceed its "
+        f"quadratic term. Intervals exclude {_unmet(lemma5)} of Lemma 5's {len(ASKED)} assumptions. Increment: all by construction. {ending}"
     )
 
 

@@ -176,8 +176,8 @@ def _caption(slopes: pd.DataFrame, criteria: pd.DataFrame, sigma: float, at: flo
     beside = "".join(f", {regime} {rate}" for regime, rate in others)
     control = _gamma(slope(slopes, "random", "expected", "delta2", sigma=at))
     return (
-        f"{first.capitalize()} Δ₂ ~ k^(γ−2) of the expected next sample (full space, σ = {sigma:g}) decays {rate}{beside}. At "
-        f"fixed random weights, k⁻² by algebra, γ = {control}. {CUT * was_cut}{repeats(criteria, scale=f'N = {size_of(criteria):,}')}"
+        f"{first.capitalize()} Δ₂ ~ k^(γ−2) (expected next sample, full space, σ = {sigma:g}) decays {rate}{beside}. At "
+        f"fixed random weights, by algebra k⁻², γ = {control}. {CUT * was_cut}{repeats(criteria, scale=f'N = {size_of(criteria):,}')}"
     )
 
 

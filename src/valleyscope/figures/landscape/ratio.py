@@ -100,14 +100,23 @@ def _held(rows: pd.DataFrame, probe: str) -> pd.Series:
     return spread_of(rows[rows["probe"] == probe])
 
 
+def _log(deviation: pd.Series) -> bool:
+    """Whether it has a logarithm: a ratio may be exactly 1."""
+    return bool((deviation.dropna() > 0).all())
+
+
+def _side(deviation: pd.Series, limit: float) -> int:
+    """As the claims judge it: a seed without a value leaves it open."""
+    return 0 if deviation.isna().any() else side(deviation, limit, log=_log(deviation))
+
+
 def _finding(table: pd.DataFrame, regime: str, star: pd.Series, ratio: float, spread_ratio: float) -> str:
     """From the smallest σ up to which one the ratio is near 1, and what makes it so: a², the subspace, or both."""
     probe = largest_probe(table)
     within = valid_sigmas(table.loc[table["regime"] == regime, "sigma"], star)
     if not within:
         return "at no judged σ, as the grid has none up to σ*"
-    deviations = {sigma: off_one(_at(table, regime, sigma), "ratio") for sigma in within}
-    sides = {sigma: side(values, ratio, log=True) for sigma, values in deviations.items()}
+    sides = {sigma: _side(off_one(_at(table, regime, sigma)), ratio) for sigma in within}
     found = list(takewhile(lambda sigma: sides[sigma] < 0, within))
     at = found[-1] if found else within[0]
     rows = _at(table, regime, at)
@@ -116,11 +125,11 @@ def _finding(table: pd.DataFrame, regime: str, star: pd.Series, ratio: float, sp
     if not found:
         certain = "" if set(sides.values()) == {1} else " for certain"
         return f"at no σ{certain}: {probe} holds {held}"
-    if side(off_one(rows, "shared"), ratio, log=True) < 0:
+    if _side(off_one(rows, "shared"), ratio) < 0:
         return f"up to σ = {at:g}, as is a²/Δ₂ alone: {probe} holds {held}"
     if side(values, spread_ratio, log=True) > 0:
         return f"up to σ = {at:g}, because {probe} holds {held}, over {spread_ratio:g}"
-    return f"up to σ = {at:g}, by a² and {probe} together, which holds {held}"
+    return f"up to σ = {at:g}, by a² and subspace: {probe} holds {held}"
 
 
 def _numbers(table: pd.DataFrame, stars: dict[str, pd.Series]) -> dict[str, str]:
@@ -131,7 +140,7 @@ def _numbers(table: pd.DataFrame, stars: dict[str, pd.Series]) -> dict[str, str]
             rows, at = _at(table, regime, sigma), f"{REGIMES[regime]}, σ = {sigma:g}"
             for name, column in (("Δ₂^(D)/Δ₂ − 1| over k and D", "ratio"), ("a²/Δ₂ − 1| over k", "shared")):
                 deviation = off_one(rows, column)
-                numbers[f"largest |{name}, {at}"] = quoted(deviation, 2, log=True)
+                numbers[f"largest |{name}, {at}"] = quoted(deviation, 2, log=_log(deviation))
             numbers[f"spread ratio of {probe}, {at}"] = quoted(_held(rows, probe), 2, log=True)
     left_out = "ratios without a value, as an estimate is missing or not above 0"
     return numbers | {left_out: str(table["ratio"].isna().sum())}

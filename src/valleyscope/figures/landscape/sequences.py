@@ -83,8 +83,8 @@ def _caption(rows: pd.DataFrame, sigma: float, epsilon: float, was_cut: bool) ->
         for regime in regimes_of(rows)
     )
     return (
-        f"By fitted decays one more sequence changes the loss by less than ε = {epsilon:g} nats {', '.join(from_k)}; root mean "
-        f"square over next sample (expected) and probe (full space, σ = {sigma:g}). {CUT * was_cut}"
+        f"By fit one more sequence changes the loss by less than ε = {epsilon:g} nats {', '.join(from_k)}; RMS "
+        f"over next sample and probe (full space, σ = {sigma:g}). {CUT * was_cut}"
         f"{repeats(rows, scale=f'N = {size_of(rows):,}')}"
     )
 
