@@ -24,11 +24,16 @@ def grid(**axes):
 def drawn(module, tables, **limits):
     """The picture, its figure closed; nothing in its words may be undefined, and its caption is short.
 
-    `limits`: those that differ from the default configuration.
+    It is drawn from no other columns than the catalogue names. `limits`: those that differ from the default
+    configuration.
     """
-    name = module.__name__.rsplit(".", 1)[1]
-    shown = {key: LIMITS[key] for key in FIGURES[name].limits} if name in FIGURES else {}
-    picture = module.draw(*(table.copy() for table in tables), **(shown | limits))
+    name, shown = module.__name__.rsplit(".", 1)[1], {}
+    tables = [table.copy() for table in tables]
+    if name in FIGURES:
+        shown = {key: LIMITS[key] for key in FIGURES[name].limits}
+        pairs = zip(tables, FIGURES[name].columns(), strict=True)
+        tables = [table[[column for column in columns if column in table]] for table, columns in pairs]
+    picture = module.draw(*tables, **(shown | limits))
     plt.close(picture.figure)
     assert "nan" not in told(picture)
     assert len(picture.caption.split()) <= MOST_WORDS
@@ -38,6 +43,11 @@ def drawn(module, tables, **limits):
 def told(picture):
     """All its words: the caption and the numbers beside it."""
     return "\n".join([picture.caption, *(f"{name}: {value}" for name, value in picture.numbers.items())])
+
+
+def changes_with(module, tables, limit, value):
+    """Whether another value of a threshold or window is told: some word of the picture changes."""
+    return told(drawn(module, tables)) != told(drawn(module, tables, **{limit: value}))
 
 
 def laid_out(module, tables, **limits):

@@ -67,10 +67,10 @@ FIGURES = {
         "landscape",
         "Ratio of subspace to full space (Fig. 3)",
         {
-            "criteria": "regime seed k next criterion dim sigma estimator estimate",
             "terms": "regime seed k next criterion dim sigma value slope curvature cross spread_ratio",
             "validity": "regime seed quantity dim precision sigma_star",
         },
+        ("ratio", "spread_ratio"),
     ),
     "anatomy": Figure(
         "landscape",
@@ -106,6 +106,7 @@ FIGURES = {
             "architecture_losses": "architecture pair position train_loss",
             "architecture_curvature": "architecture pair position trace",
         },
+        ("ratio", "spread_ratio", "middle"),
     ),
     "expansion": Figure(
         "landscape",

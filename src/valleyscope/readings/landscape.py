@@ -109,13 +109,15 @@ def ratios(terms: pd.DataFrame, next_: str = "single") -> pd.DataFrame:
 
 
 def off_one(rows: pd.DataFrame, column: str = "ratio") -> pd.Series:
-    """Each seed's largest |value − 1| over the rows."""
-    return (rows[column] - 1).abs().groupby(rows["seed"]).max()
+    """Each seed's largest |value − 1| over the rows; NaN where a row has none, which could be the largest."""
+    off = (rows[column] - 1).abs()
+    return off.groupby(rows["seed"]).agg(lambda values: values.max(skipna=False))
 
 
 def spread_ratio(rows: pd.DataFrame) -> pd.Series:
-    """Var_z δ / Var_w δ of each seed, geometric mean over the rows where it is above 0."""
-    return per_seed(rows[rows["spread_ratio"] > 0], "spread_ratio", geometric_mean)
+    """Var_z δ / Var_w δ of each seed, geometric mean over the rows; NaN where a row's is not above 0."""
+    logs = np.log(rows["spread_ratio"].where(rows["spread_ratio"] > 0))
+    return np.exp(logs.groupby(rows["seed"]).agg(lambda values: values.mean(skipna=False)))
 
 
 # ---------------------------------------------------------------- subspaces

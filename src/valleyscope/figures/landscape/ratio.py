@@ -1,84 +1,83 @@
 """Δ₂^(D)/Δ₂ beside the share of a² in Δ₂ and the spread ratio (Paper A, Fig. 3)."""
 
+from itertools import takewhile
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from valleyscope.figures.captions import repeats
 from valleyscope.figures.landscape.shared import (
-    CUT,
     FULL,
-    intervals_over,
+    beyond_mark,
     k_axis,
-    legend_above,
+    largest_probe,
     probe_colours,
     probe_names,
-    quoted,
-    trace,
-    trim,
-    widths,
-    without_star,
+    size_of,
+    star_numbers,
 )
-from valleyscope.figures.style import new_figure, spread
-from valleyscope.readings.intervals import geometric_mean, student_interval
-from valleyscope.readings.landscape import MEASURED_AT, REGIMES, TERMS, holds_up_to, regimes_of, sigma_star
+from valleyscope.figures.panels import CUT, band, cut, legend_above, widths
+from valleyscope.figures.style import Picture, new_figure
+from valleyscope.readings.intervals import quoted, side
+from valleyscope.readings.landscape import (
+    CELL,
+    MEASURED_AT,
+    REGIMES,
+    off_one,
+    ratios,
+    regimes_of,
+    sigma_star,
+    valid_sigmas,
+)
+from valleyscope.readings.landscape import spread_ratio as spread_of
 
-NEAR = 0.01  # the claim: the ratio is within 1 % of 1
-CELL = ["regime", "seed", "k", "sigma"]
 SPREAD = {"lw": 1, "ls": "--", "marker": "o", "ms": 2}
 
 
-def draw(criteria: pd.DataFrame, terms: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
-    """A row a regime, a column a σ: ratio (solid), spread ratio (dashed) and a²/Δ₂ (grey) against k."""
-    ratio, lost = ratios(criteria)
-    terms = terms.query("next == 'single'").assign(probe=probe_names)
-    regimes, sigmas = regimes_of(ratio), sorted(ratio["sigma"].unique())
-    full = int(criteria.query("criterion == 'delta2'")["dim"].iloc[0])
-    stars = {regime: sigma_star(validity, MEASURED_AT[regime], full) for regime in regimes}
+def draw(terms: pd.DataFrame, validity: pd.DataFrame, *, ratio: float, spread_ratio: float) -> Picture:
+    """A row a regime, a column a σ: ratio (solid), spread ratio (dashed) and a²/Δ₂ (grey) against k.
+
+    ratio: how far from 1 counts as 1; spread_ratio: what share of the spread counts as most of it.
+    """
+    table = ratios(terms).assign(probe=probe_names)
+    colours, regimes, sigmas = probe_colours(terms), regimes_of(table), sorted(table["sigma"].unique())
+    stars = {regime: sigma_star(validity, MEASURED_AT[regime]) for regime in regimes}
     figure, axes = new_figure(
         1.9 * len(regimes) + 0.6, rows=len(regimes), columns=len(sigmas), squeeze=False, sharey=True
     )
     for row, regime in zip(axes, regimes, strict=True):
+        rows = table[table["regime"] == regime]
         for panel, sigma in zip(row, sigmas, strict=True):
-            at = (
-                table[(table["regime"] == regime) & np.isclose(table["sigma"], sigma)]
-                for table in (ratio, terms)
-            )
-            _draw_panel(panel, *at)
-            k_axis(panel, ratio.loc[ratio["regime"] == regime, "k"])
+            _draw_panel(panel, rows[rows["sigma"] == sigma], colours)
+            k_axis(panel, rows["k"])
             panel.set_yscale("log")
-            above = "" if sigma <= holds_up_to(stars[regime]) else r" $>\ \sigma^*$"
-            panel.set_title(rf"{regime.capitalize()}, $\sigma$ = {sigma:g}{above}")
+            panel.set_title(
+                rf"{regime.capitalize()}, $\sigma$ = {sigma:g}{beyond_mark(sigma, stars[regime])}"
+            )
         row[0].set_ylabel("ratio (no unit)")
-    cut = trim(list(axes.flat))
-    _legend(figure, probe_colours(terms))
-    return figure, _caption(ratio, terms, stars, lost, cut)
+    was_cut = cut(list(axes.flat))
+    _legend(figure, colours)
+    findings = (
+        f"{REGIMES[regime]} {_finding(table, regime, star, ratio, spread_ratio)}"
+        for regime, star in stars.items()
+    )
+    caption = (
+        f"Where the quadratic model holds, Δ₂^(D)/Δ₂ is within {100 * ratio:g} % of 1 {'; '.join(findings)}. {CUT * was_cut}"
+        f"{repeats(table, scale=f'N = {size_of(terms):,}')}"
+    )
+    return Picture(figure, caption, _numbers(table, stars) | star_numbers(stars))
 
 
-def ratios(criteria: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Closed-form Δ₂^(D)/Δ₂ within a seed (single next sample), and how many cells had Δ₂ not above 0."""
-    closed = criteria.query("estimator == 'gaussian_moment' and next == 'single'")
-    part = closed.query("criterion == 'delta2_D'").assign(probe=probe_names)
-    whole = closed.query("criterion == 'delta2'").set_index(CELL)["estimate"].rename("whole")
-    both = part.join(whole, on=CELL).dropna(subset=["estimate", "whole"])
-    positive = both[(both["whole"] > 0) & (both["estimate"] > 0)]
-    lost = both.loc[both["whole"] <= 0, CELL].drop_duplicates()
-    return positive.assign(ratio=positive["estimate"] / positive["whole"]), len(lost)
-
-
-def point_shares(terms: pd.DataFrame) -> pd.DataFrame:
-    """a²/Δ₂ in full space: the ratio that a probe of no directions would have."""
-    rows = terms.query("criterion == 'delta2'")
-    return rows.assign(share=rows["value"] / rows[TERMS].sum(axis=1))
-
-
-def _draw_panel(panel, ratio: pd.DataFrame, terms: pd.DataFrame) -> None:
-    trace(panel, point_shares(terms), "k", "share", color="0.7", lw=4)
-    colours = probe_colours(terms)
+def _draw_panel(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
+    shared = rows.groupby(CELL, as_index=False)["shared"].first()  # every D has the same
+    band(panel, shared, "k", "shared", log=True, color="0.7", lw=4)
     for probe, width in widths(colours).items():
         if probe != FULL:
-            trace(panel, ratio[ratio["probe"] == probe], "k", "ratio", color=colours[probe], lw=width)
-            rows = terms[terms["probe"] == probe]
-            trace(panel, rows, "k", "spread_ratio", color=colours[probe], **SPREAD)
+            lines = rows[rows["probe"] == probe]
+            band(panel, lines, "k", "ratio", log=True, color=colours[probe], lw=width)
+            band(panel, lines, "k", "spread_ratio", log=True, color=colours[probe], **SPREAD)
     panel.axhline(1, color="k", ls=":", lw=0.8)
 
 
@@ -90,64 +89,58 @@ def _legend(figure: Figure, colours: dict) -> None:
     legend_above(figure, entries)
 
 
-def largest_by_seed(table: pd.DataFrame, column: str, regime: str, sigma: float) -> pd.Series:
-    """Each seed's largest |value − 1| over k and D."""
-    rows = table[(table["regime"] == regime) & np.isclose(table["sigma"], sigma)]
-    return (rows[column] - 1).abs().groupby(rows["seed"]).max()
+# ---------------------------------------------------------------- words
 
 
-def spread_by_seed(terms: pd.DataFrame, probe: str, regime: str, sigma: float) -> pd.Series:
-    """Each seed's spread ratio, geometric mean over k."""
-    rows = terms[(terms["regime"] == regime) & np.isclose(terms["sigma"], sigma)]
-    rows = rows[(rows["probe"] == probe) & (rows["spread_ratio"] > 0)]
-    return rows.groupby("seed")["spread_ratio"].agg(geometric_mean)
+def _at(table: pd.DataFrame, regime: str, sigma: float) -> pd.DataFrame:
+    return table[(table["regime"] == regime) & np.isclose(table["sigma"], sigma)]
 
 
-def _near(deviation: pd.Series) -> bool:
-    """Whether the whole interval over seeds is within the claim."""
-    return len(deviation) > 1 and student_interval(deviation)[2] <= NEAR
+def _held(rows: pd.DataFrame, probe: str) -> pd.Series:
+    return spread_of(rows[rows["probe"] == probe])
 
 
-def _reason(point: pd.Series, held: pd.Series, probe: str) -> str:
-    """What makes a ratio near 1: the shared a², the subspace, or both together."""
-    if _near(point):
-        return f"because both hold the same a²: a²/Δ₂ alone is within {quoted(point, spread, 2)} of 1"
-    if len(held) > 1 and np.exp(student_interval(np.log(held))[1]) > 0.5:
-        return (
-            f"because {probe} holds most of the spread: a²/Δ₂ alone is {quoted(point, spread, 2)} away from 1"
-        )
-    return f"by a² and subspace together: a²/Δ₂ alone is {quoted(point, spread, 2)} away from 1"
+def _log(deviation: pd.Series) -> bool:
+    """Whether it has a logarithm: a ratio may be exactly 1."""
+    return bool((deviation.dropna() > 0).all())
 
 
-def _sentence(ratio: pd.DataFrame, terms: pd.DataFrame, regime: str, star: float) -> str:
-    """Where the ratio is near 1 up to σ*, why, and what the largest D holds of the spread there."""
-    probe = list(probe_colours(terms))[-1]
-    grid = sorted(ratio.loc[ratio["regime"] == regime, "sigma"].unique())
-    within = [sigma for sigma in grid if sigma <= star]
-    limit = f"σ* = {star:.2g}" if np.isfinite(star) else "σ* not known in every seed"
+def _side(deviation: pd.Series, limit: float) -> int:
+    """As the claims judge it: a seed without a value leaves it open."""
+    return 0 if deviation.isna().any() else side(deviation, limit, log=_log(deviation))
+
+
+def _finding(table: pd.DataFrame, regime: str, star: pd.Series, ratio: float, spread_ratio: float) -> str:
+    """From the smallest σ up to which one the ratio is near 1, and what makes it so: a², the subspace, or both."""
+    probe = largest_probe(table)
+    within = valid_sigmas(table.loc[table["regime"] == regime, "sigma"], star)
     if not within:
-        return f"{REGIMES[regime].capitalize()} no σ of the grid is up to σ* ({limit}), so the ratio is not judged."
-    off = {sigma: largest_by_seed(ratio, "ratio", regime, sigma) for sigma in within}
-    near = [sigma for sigma in within if _near(off[sigma])]
-    at = near[-1] if near else within[-1]
-    held = spread_by_seed(terms, probe, regime, at)
-    why = _reason(largest_by_seed(point_shares(terms), "share", regime, at), held, probe)
-    listed = ", ".join(f"{sigma:g}" for sigma in near)
-    there = "there" if len(near) == 1 else f"at {at:g}"
-    found = f"at σ = {listed}, {there} {why}" if near else "at no σ"
-    largest = ", ".join(f"{quoted(values, spread, 2)} at σ = {sigma:g}" for sigma, values in off.items())
-    return (
-        f"{REGIMES[regime].capitalize()} the largest |Δ₂^(D)/Δ₂ − 1| over k and D is, up to {limit}, {largest}; its whole interval is "
-        f"within {100 * NEAR:g} % {found}. The spread ratio of {probe} at σ = {at:g} is {quoted(held, digits=2)}."
-    )
+        return "at no judged σ, as the grid has none up to σ*"
+    sides = {sigma: _side(off_one(_at(table, regime, sigma)), ratio) for sigma in within}
+    found = list(takewhile(lambda sigma: sides[sigma] < 0, within))
+    at = found[-1] if found else within[0]
+    rows = _at(table, regime, at)
+    values = _held(rows, probe)
+    held = f"{quoted(values, 2, log=True)} of the spread"
+    if not found:
+        certain = "" if set(sides.values()) == {1} else " for certain"
+        return f"at no σ{certain}: {probe} holds {held}"
+    if _side(off_one(rows, "shared"), ratio) < 0:
+        return f"up to σ = {at:g}, as is a²/Δ₂ alone: {probe} holds {held}"
+    if side(values, spread_ratio, log=True) > 0:
+        return f"up to σ = {at:g}, because {probe} holds {held}, over {spread_ratio:g}"
+    return f"up to σ = {at:g}, by a² and subspace: {probe} holds {held}"
 
 
-def _caption(ratio: pd.DataFrame, terms: pd.DataFrame, stars: dict, lost: int, cut: bool) -> str:
-    sentences = [_sentence(ratio, terms, regime, holds_up_to(star)) for regime, star in stars.items()]
-    return (
-        f"{' '.join(sentences)} Solid: ratio of the closed forms within a seed, single next sample; dashed: spread ratio, "
-        "what the subspace holds of the variance that the probe adds to a²; grey: share of a² in Δ₂, the ratio of a "
-        f"probe of no directions. {f'{lost} cells with an estimate of Δ₂ not above 0 are left out. ' if lost else ''}σ* is "
-        f"that of full space (increment, float64); titles name σ above it. {without_star(stars)}{CUT * cut}Lines: geometric "
-        f"means; largest deviation: mean of each seed's largest; {intervals_over(ratio)}"
-    )
+def _numbers(table: pd.DataFrame, stars: dict[str, pd.Series]) -> dict[str, str]:
+    """Of every σ up to σ*: how far the ratio and a² alone are off 1 at worst, and what the subspace holds."""
+    probe, numbers = largest_probe(table), {}
+    for regime, star in stars.items():
+        for sigma in valid_sigmas(table.loc[table["regime"] == regime, "sigma"], star):
+            rows, at = _at(table, regime, sigma), f"{REGIMES[regime]}, σ = {sigma:g}"
+            for name, column in (("Δ₂^(D)/Δ₂ − 1| over k and D", "ratio"), ("a²/Δ₂ − 1| over k", "shared")):
+                deviation = off_one(rows, column)
+                numbers[f"largest |{name}, {at}"] = quoted(deviation, 2, log=_log(deviation))
+            numbers[f"spread ratio of {probe}, {at}"] = quoted(_held(rows, probe), 2, log=True)
+    left_out = "ratios without a value, as an estimate is missing or not above 0"
+    return numbers | {left_out: str(table["ratio"].isna().sum())}

@@ -5,26 +5,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import (
-    CUT,
-    FULL,
-    NEXT,
-    intervals_over,
-    legend_above,
-    positive,
-    probe_colours,
-    probe_names,
-    quoted,
-    trace,
-    trim,
-    widths,
-)
-from valleyscope.figures.style import new_figure
-from valleyscope.readings.intervals import geometric_mean, student_interval
+from valleyscope.figures.captions import repeats
+from valleyscope.figures.landscape.shared import FULL, NEXT, probe_colours, probe_names, size_of
+from valleyscope.figures.panels import CUT, band, cut, legend_above, positive, widths
+from valleyscope.figures.style import Picture, new_figure
+from valleyscope.readings.intervals import geometric_mean, interval_of, quoted
 from valleyscope.readings.landscape import REGIMES, middle, regimes_of
 
 
-def draw(sequences: pd.DataFrame) -> tuple[Figure, str]:
+def draw(sequences: pd.DataFrame) -> Picture:
     """k against ε, a column a regime; hollow where extrapolated."""
     squared = sequences[sequences["criterion"].isin(["delta2", "delta2_D"])].assign(probe=probe_names)
     sigma = middle(squared["sigma"])
@@ -35,10 +24,12 @@ def draw(sequences: pd.DataFrame) -> tuple[Figure, str]:
         _draw_panel(panel, positive(rows[rows["regime"] == regime], "k"), colours)
         panel.set(xscale="log", yscale="log", xlabel=r"$\epsilon$ (nats)")
         panel.set_title(rf"{regime.capitalize()}, $\sigma$ = {sigma:g}")
-    cut = trim(list(axes[0]))
+    was_cut = cut(list(axes[0]))
     axes[0][0].set_ylabel(r"k (sequences) with $\sqrt{\Delta_2} < \epsilon$")
     _legend(figure, colours)
-    return figure, _caption(rows, sigma, cut)
+    epsilon = middle(rows["epsilon"])
+    caption = _caption(rows, sigma, epsilon, was_cut)
+    return Picture(figure, caption, _numbers(rows, epsilon))
 
 
 def _draw_panel(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
@@ -47,10 +38,10 @@ def _draw_panel(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
         panel.text(0.5, 0.5, "no decay fitted", ha="center", transform=panel.transAxes)
     for probe, width in widths(colours).items():
         line = rows[(rows["next"] == "expected") & (rows["probe"] == probe)]
-        trace(panel, line, "epsilon", "k", color=colours[probe], lw=width)
+        band(panel, line, "epsilon", "k", log=True, color=colours[probe], lw=width)
         _mark(panel, line, colours[probe], width)
     single = rows[(rows["next"] == "single") & (rows["probe"] == FULL)]
-    trace(panel, single, "epsilon", "k", color=colours[FULL], **NEXT["single"])
+    band(panel, single, "epsilon", "k", log=True, color=colours[FULL], **NEXT["single"])
     _mark(panel, single, colours[FULL], 0)
 
 
@@ -70,31 +61,40 @@ def _legend(figure: Figure, colours: dict) -> None:
     legend_above(figure, entries)
 
 
-def _whole(values: pd.Series, digits: int) -> str:
-    """ "geometric mean [low, high]" in whole sequences, of a million and more only so many digits."""
-    numbers = np.exp(student_interval(np.log(values)))
-    mean, low, high = (f"{number:,.0f}" if number < 1e6 else f"{number:.{digits}g}" for number in numbers)
-    return f"{mean} [{low}, {high}]"
+# ---------------------------------------------------------------- words
 
 
-def _cell(rows: pd.DataFrame, regime: str, name: str, epsilon: float) -> str:
-    """k in full space and in how many seeds it was extrapolated."""
-    cells = rows[(rows["regime"] == regime) & (rows["next"] == name) & (rows["probe"] == FULL)]
-    cells = cells[(cells["epsilon"] == epsilon) & (cells["k"] > 0)]
-    outside = int(cells["extrapolated"].astype(bool).sum())
-    where = f"extrapolated in {outside} of {len(cells)} seeds" if outside else "inside the measured grid"
-    return f"k = {quoted(cells['k'], _whole, 2)} ({where})" if len(cells) else "an unknown k"
+def _told(rows: pd.DataFrame, regime: str, next_: str, probe: str, epsilon: float) -> str:
+    """k, in whole sequences below a million, and in how many seeds it was extrapolated."""
+    cells = rows[(rows["regime"] == regime) & (rows["next"] == next_) & (rows["probe"] == probe)]
+    cells = cells[np.isclose(cells["epsilon"], epsilon)]
+    fitted = positive(cells, "k")
+    if fitted.empty:
+        return "an unknown k"
+    whole = np.nanmax(interval_of(fitted["k"], log=True)) < 1e6
+    k = quoted(cells["k"], 0, log=True, form="f") if whole else quoted(cells["k"], log=True)
+    outside = int(fitted["extrapolated"].astype(bool).sum())
+    return f"k = {k} ({f'extrapolated in {outside} of {len(fitted)} seeds' if outside else 'interpolated'})"
 
 
-def _caption(rows: pd.DataFrame, sigma: float, cut: bool) -> str:
-    epsilon = middle(rows["epsilon"])
-    first, *others = regimes_of(rows)
-    beside = [f"single next sample, {_cell(rows, first, 'single', epsilon)}"]
-    beside += [f"expected, {regime}, {_cell(rows, regime, 'expected', epsilon)}" for regime in others]
-    return (
-        f"{REGIMES[first].capitalize()} one more sequence (expected next sample) changes the loss by less than ε = {epsilon:g} nats, root "
-        f"mean square over the probe in full space at σ = {sigma:g}, from {_cell(rows, first, 'expected', epsilon)} on. At the "
-        f"same ε: {'; '.join(beside)}. k solves √Δ₂ = ε on the decay fitted to each seed's closed forms; hollow: k "
-        "lies outside the measured grid in at least one seed. Solid: expected (mean over held-out candidates), "
-        f"dashed: single next sample (full space only). {CUT * cut}Geometric means and {intervals_over(rows)}"
+def _caption(rows: pd.DataFrame, sigma: float, epsilon: float, was_cut: bool) -> str:
+    from_k = (
+        f"{REGIMES[regime]} from {_told(rows, regime, 'expected', FULL, epsilon)}"
+        for regime in regimes_of(rows)
     )
+    return (
+        f"By fit one more sequence changes the loss by less than ε = {epsilon:g} nats {', '.join(from_k)}; RMS "
+        f"over next sample and probe (full space, σ = {sigma:g}). {CUT * was_cut}"
+        f"{repeats(rows, scale=f'N = {size_of(rows):,}')}"
+    )
+
+
+def _numbers(rows: pd.DataFrame, epsilon: float) -> dict[str, str]:
+    """k of every regime, next sample and probe at one ε; of the single next sample in full space only."""
+    numbers = {}
+    for regime in regimes_of(rows):
+        for next_ in NEXT:
+            for probe in probe_colours(rows) if next_ == "expected" else [FULL]:
+                key = f"√Δ₂ < {epsilon:g} nats from, {REGIMES[regime]}, {next_} next sample, {probe}"
+                numbers[key] = _told(rows, regime, next_, probe, epsilon)
+    return numbers | {"k": "solves √Δ₂ = ε on the decay fitted to a seed's closed forms"}
