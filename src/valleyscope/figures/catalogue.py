@@ -122,6 +122,7 @@ FIGURES = {
             "precision": "seed precision dim sigma regime k estimate variance",
             "validity": "regime seed k quantity dim precision sigma_star",
         },
+        ("ratio",),
     ),
     "convergence": Figure(
         "landscape",
@@ -129,6 +130,7 @@ FIGURES = {
         {
             "estimators": "regime seed k dim sigma samples gaussian_moment direct quadratic difference value variance",
         },
+        ("fig5",),
     ),
     "error_map": Figure(
         "landscape",
@@ -137,6 +139,7 @@ FIGURES = {
             "estimators": "regime seed k dim sigma samples gaussian_moment direct difference variance",
             "validity": "regime seed k dim quantity precision sigma_star",
         },
+        ("fig6",),
     ),
     "geometry": Figure(
         "landscape",
@@ -152,6 +155,7 @@ FIGURES = {
             "timing": "procedure k stage estimator seconds products",
             "accuracy": "dim sigma samples direct direct_se quadratic_se difference difference_se",
         },
+        ("accuracy",),
     ),
     "published": Figure(
         "landscape",
@@ -161,6 +165,7 @@ FIGURES = {
             "published_eigenvalues": "seed k procedure rank eigenvalue rayleigh",
             "timing": "procedure k stage gradients",
         },
+        ("resolved",),
     ),
     "eigensolvers": Figure(
         "landscape",
