@@ -7,13 +7,18 @@ Example:
 
 from pathlib import Path
 
+import yaml
+
 import stage.arguments
 from valleyscope.artifacts import write_atomically
 from valleyscope.report.reference import fill_blocks, text_blocks
 
+CONFIG = Path(__file__).resolve().parents[1] / "configs/default.yaml"
+
 
 def main(args):
-    blocks = text_blocks(args.reference, args.benchmarks, args.figures)
+    accuracy = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["claims"]["accuracy"]
+    blocks = text_blocks(args.reference, args.benchmarks, args.figures, accuracy)
     for path in args.texts:
         text = fill_blocks(path.read_text(encoding="utf-8"), blocks)
         with write_atomically(path) as temporary:

@@ -27,7 +27,7 @@ def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame)
             _draw_eigenvalues(panel, rows, colours)
         panel.set_title(f"Leading, {name}")
     top[1].sharey(top[0])
-    _draw_density(top[2], spectrum, colours, (drift["chance"] / drift["dim"]).median())
+    _draw_density(top[2], spectrum, colours, 1 / _size(drift))
     drift = drift.assign(other=drift["k_other"].eq(drift["k"] + 1).map({True: "k+1", False: "2k"}))
     dims = shades(drift["dim"], COLOURS)
     for panel, (other, rows) in zip(bottom, _by_other(drift), strict=False):
@@ -107,17 +107,18 @@ def _caption(eigenvalues: pd.DataFrame, drift: pd.DataFrame) -> str:
     """The turn of the largest eigenspace between k and 2k at the largest k, and the largest eigenvalue."""
     regime = eigenvalues["regime"].iloc[0]
     rows = eigenvalues[eigenvalues["regime"] == regime]
-    far = drift[(drift["dim"] == drift["dim"].max()) & (drift["other"] == "2k")]
+    dim, size = drift["dim"].max(), _size(drift)
+    far = drift[(drift["dim"] == dim) & (drift["other"] == "2k")]
     last = far[far["k"] == far["k"].max()]
     overlaps = " and ".join(
         f"{quoted(part['overlap'])} {'with both at w_k' if weights == 'same' else 'with each at its own weights'}"
         for weights, part in last.groupby("weights_other", sort=False)
     )
     return (
-        f"The mean squared cosine between the top-{last['dim'].iloc[0]} eigenspaces of H^(k) and H^(2k), k = "
-        f"{last['k'].iloc[0]}, is {overlaps} (chance {last['chance'].iloc[0]:.2g}). From k = {rows['k'].min()} to {rows['k'].max()} the "
+        f"The mean squared cosine between the top-{dim} eigenspaces of H^(k) and H^(2k), k = "
+        f"{last['k'].iloc[0]}, is {overlaps} (chance {dim / size:.2g}). From k = {rows['k'].min()} to {rows['k'].max()} the "
         f"largest eigenvalue changes by the factor {_change(rows)} {REGIMES[regime]}. Densities are blurred; 1/N: one "
-        f"eigenvalue a unit. {repeats(eigenvalues, means='Means (eigenvalues: geometric)', scale=f'N = {_size(drift)}')}"
+        f"eigenvalue a unit. {repeats(eigenvalues, means='Means (eigenvalues: geometric)', scale=f'N = {size}')}"
     )
 
 
