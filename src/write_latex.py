@@ -28,6 +28,8 @@ if __name__ == "__main__":
     parser.add_argument("--claims", type=Path, required=True, help="CSV of judge_claims")
     parser.add_argument("--timing", type=Path, required=True, help="CSV of time_estimators")
     parser.add_argument("--errors", type=Path, required=True, help="CSV of time_estimators: accuracy.csv")
-    parser.add_argument("--accuracy", type=float, required=True, help="relative error that estimators are timed to")
+    parser.add_argument(
+        "--accuracy", type=float, required=True, help="relative error that estimators are timed to"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     stage.arguments.run(main, parser)

@@ -108,17 +108,15 @@ def _caption(timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, ac
     closed, direct, unbatched = (ours.loc[name] for name in ("gaussian_moment", "direct", "direct_unbatched"))
     last = errors.iloc[-1]
     never = errors.loc[bias(errors) > accuracy, "sigma"]
-    bent = (
-        f" and never gets there at σ = {listed(never)} (hollow), its bias being larger" if len(never) else ""
-    )
+    bent = f" and by its bias never gets there at σ = {listed(never)} (hollow)" if len(never) else ""
     return (
-        f"End to end direct Monte Carlo takes {direct['end_to_end_ratio']:.2f} times as long as the closed form, unbatched "
-        f"{unbatched['end_to_end_ratio']:.2f} times, against {direct['evaluation_ratio']:,.0f} and "
-        f"{unbatched['evaluation_ratio']:,.0f} times after setup: stage I, which all need, is "
+        f"End to end direct Monte Carlo takes {direct['end_to_end_ratio']:.2f} times as long as the closed form (unbatched "
+        f"{unbatched['end_to_end_ratio']:.2f}), against {direct['evaluation_ratio']:,.0f} "
+        f"({unbatched['evaluation_ratio']:,.0f}) times after setup: stage I, which all need, is "
         f"{100 * closed['stage_1'] / closed['end_to_end']:.0f} % of the closed form's time. To {100 * accuracy:g} % at σ = "
         f"{last['sigma']:g} direct Monte Carlo needs {time_to(accuracy, direct, last):.3g} s; the closed form takes "
-        f"{closed['end_to_end']:.3g} s{bent}. Medians of {len(_gradient(timing))} timed calls (points) of one model, after a warm-up, on "
-        f"all cores; k = {shared_k(timing)}, D = {errors['dim'].iloc[0]:.0f}, S = {errors['samples'].iloc[0]:.0f}."
+        f"{closed['end_to_end']:.3g} s{bent}. Medians of {len(_gradient(timing))} timed calls (points), one model, all cores; "
+        f"k = {shared_k(timing)}, D = {errors['dim'].iloc[0]:.0f}, S = {errors['samples'].iloc[0]:.0f}."
     )
 
 

@@ -72,13 +72,15 @@ def _draw_collapse(panel: plt.Axes, rows: pd.DataFrame) -> None:
 def _caption(expansion: pd.DataFrame, validity: pd.DataFrame, names: dict[int, str]) -> str:
     grid = expansion["sigma"]
     full, top = (_star(sigma_star(validity, "trained", dim), grid) for dim in names)
-    floors = [f"{_floor(validity, max(names), 'increment', precision, grid)} in {precision}" for precision in LOWER]
+    floors = [
+        f"{_floor(validity, max(names), 'increment', precision, grid)} ({precision})" for precision in LOWER
+    ]
     k = expansion.loc[expansion["regime"] == "trained", "k"].iloc[0]
     return (
-        f"At trained weights the float64 quadratic model of the increment errs by at most {validity['limit'].iloc[0]:g} of "
-        f"its signal (line) up to σ* = {full} in full space and {top} in the {names[min(names)]} eigenvectors; σ*√dim is "
-        f"{_alike(_scaled_ratio(validity, 'trained', names, grid))}. In full space rounding allows that from σ of "
-        f"{' and '.join(floors)}. {repeats(expansion, scale=f'k = {k}, N = {max(names)}')}"
+        f"At trained weights the float64 quadratic model errs by at most {validity['limit'].iloc[0]:g} of the increment's "
+        f"signal (line) up to σ* = {full} in full space and {top} in the top-{min(names)} eigenspace; σ*√dim is "
+        f"{_alike(_scaled_ratio(validity, 'trained', names, grid))}. Smallest such σ under rounding, full space: "
+        f"{', '.join(floors)}. {repeats(expansion, scale=f'k = {k}, N = {max(names)}')}"
     )
 
 

@@ -142,10 +142,10 @@ def _caption(wide: pd.DataFrame, count: int, resolved: float) -> str:
     first, last = wide["k"].min(), wide["k"].max()
     return (
         f"The published procedure gives {_at(wide, first, 'wrong_signs')} of {count} eigenvalues the wrong sign (k = {first}; one "
-        f"direction may be counted several times), and its ‖B‖ is {_at(wide, last, 'excess', log=True)} times the exact one "
-        f"(k = {last}); yet its closed form is {_at(wide, last, 'whole')} times direct Monte Carlo, of which a² is "
-        f"{_at(wide, last, 'share')}. Less a², {_resolved(wide)} measurements are resolved ({resolved:g} standard errors). "
-        f"Eigenvalues: a line a seed. {repeats(wide, means='Means (‖B‖, orthogonality: geometric)')}"
+        f"direction may count several times) and a ‖B‖ {_at(wide, last, 'excess', log=True)} times the exact one "
+        f"(k = {last}); its closed form is {_at(wide, last, 'whole')} times direct Monte Carlo, of which a² is "
+        f"{_at(wide, last, 'share')}. Less a², {_resolved(wide)} are resolved ({resolved:g} standard errors). "
+        f"{repeats(wide, means='Means (‖B‖: geometric)')}"
     )
 
 
@@ -156,7 +156,10 @@ def _resolved(wide: pd.DataFrame) -> str:
 def _numbers(wide: pd.DataFrame, count: int, timing: pd.DataFrame, resolved: float) -> dict[str, str]:
     """Every quantity at the smallest and largest k, of both procedures; what setup costs."""
     ends = sorted({wide["k"].min(), wide["k"].max()})
-    told = {}
+    told = {
+        "eigenvalues (top left)": "a line a seed, symmetric logarithmic axis",
+        "orthogonality": "geometric means",
+    }
     for procedure in ("published", "corrected"):
         worst = wide.loc[wide["procedure"] == procedure, "orthogonality"].max()
         told[f"UᵀU off the identity, {procedure}, any k and seed"] = f"up to {worst:.2g}"
