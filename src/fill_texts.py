@@ -7,13 +7,18 @@ Example:
 
 from pathlib import Path
 
+import yaml
+
 import stage.arguments
 from valleyscope.artifacts import write_atomically
 from valleyscope.report.reference import figures_page, fill_blocks, text_blocks
 
+CONFIG = Path(__file__).resolve().parents[1] / "configs/default.yaml"
+
 
 def main(args):
-    blocks = text_blocks(args.reference, args.benchmarks, args.figures)
+    rmse = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["claims"]["rmse"]
+    blocks = text_blocks(args.reference, args.benchmarks, args.figures, rmse)
     texts = {path: fill_blocks(path.read_text(encoding="utf-8"), blocks) for path in args.texts}
     for path, text in {**texts, args.figures_page: figures_page(args.figures)}.items():
         with write_atomically(path) as temporary:

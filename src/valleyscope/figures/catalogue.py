@@ -123,6 +123,7 @@ FIGURES = {
             "precision": "seed precision dim sigma regime k estimate variance",
             "validity": "regime seed k quantity dim precision sigma_star",
         },
+        ("ratio",),
     ),
     "convergence": Figure(
         "landscape",
@@ -130,6 +131,7 @@ FIGURES = {
         {
             "estimators": "regime seed k dim sigma samples gaussian_moment direct quadratic difference value variance",
         },
+        ("fig5",),
     ),
     "error_map": Figure(
         "landscape",
@@ -138,6 +140,7 @@ FIGURES = {
             "estimators": "regime seed k dim sigma samples gaussian_moment direct difference variance",
             "validity": "regime seed k dim quantity precision sigma_star",
         },
+        ("fig6",),
     ),
     "geometry": Figure(
         "landscape",
@@ -153,6 +156,7 @@ FIGURES = {
             "timing": "procedure k stage estimator seconds products",
             "accuracy": "dim sigma samples direct direct_se quadratic_se difference difference_se",
         },
+        ("accuracy",),
     ),
     "published": Figure(
         "landscape",
@@ -162,6 +166,7 @@ FIGURES = {
             "published_eigenvalues": "seed k procedure rank eigenvalue rayleigh",
             "timing": "procedure k stage gradients",
         },
+        ("resolved",),
     ),
     "eigensolvers": Figure(
         "landscape",

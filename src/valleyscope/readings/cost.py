@@ -11,7 +11,6 @@ NAMES = {
     "gaussian_moment": "closed form",
 }
 NO_COEFFICIENTS = ("direct", "direct_unbatched")
-TARGET = 0.01  # relative standard error
 
 
 def shared_k(timing: pd.DataFrame) -> int:
@@ -19,12 +18,14 @@ def shared_k(timing: pd.DataFrame) -> int:
     return max(set.intersection(*(set(rows["k"]) for _, rows in timing.groupby("procedure"))))
 
 
-def table3(timing: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
+def table3(timing: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> pd.DataFrame:
     """Table 3, a row a (procedure, estimator), at the k where both procedures are timed.
 
     Of each stage median seconds and sample standard deviation over calls (`_sd`); `end_to_end` seconds and
     `products` of the stages the estimator needs; `end_to_end_ratio`, `evaluation_ratio` (stage III): over the
-    closed form of that procedure; `to_one_percent`: seconds to that relative error (`time_to_target`).
+    closed form of that procedure; `to_accuracy`: seconds to that relative error (`time_to`).
+
+    errors: standard errors of the estimators and bias of the closed form, a row a σ (accuracy.csv).
     """
     rows = timing[timing["k"] == shared_k(timing)].fillna({"estimator": ""})
     calls = rows.groupby(["procedure", "stage", "estimator"])
@@ -41,8 +42,8 @@ def table3(timing: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
     closed = table[table["estimator"] == "gaussian_moment"].set_index("procedure")
     for ratio, column in {"end_to_end_ratio": "end_to_end", "evaluation_ratio": "stage_3"}.items():
         table[ratio] = table[column] / table["procedure"].map(closed[column])
-    at_sigma = _judged(accuracy)
-    table["to_one_percent"] = [time_to_target(row, at_sigma) for _, row in table.iterrows()]
+    at_sigma = _judged(errors, accuracy)
+    table["to_accuracy"] = [time_to(accuracy, row, at_sigma) for _, row in table.iterrows()]
     return table
 
 
@@ -60,30 +61,30 @@ def _stages(calls, procedure: str, estimator: str) -> dict:
     return row
 
 
-def bias(accuracy: pd.DataFrame | pd.Series):
+def bias(errors: pd.DataFrame | pd.Series):
     """Of the closed form: |mean of δ² − q²| over direct Monte Carlo's Δ₂."""
-    return abs(accuracy["difference"]) / accuracy["direct"]
+    return abs(errors["difference"]) / errors["direct"]
 
 
-def _judged(accuracy: pd.DataFrame) -> pd.Series:
-    """The largest σ whose bias allows 1 %, else the smallest."""
-    ordered = accuracy.sort_values("sigma")
-    allowed = ordered[bias(ordered) <= TARGET]
+def _judged(errors: pd.DataFrame, accuracy: float) -> pd.Series:
+    """The largest σ whose bias allows that accuracy, else the smallest."""
+    ordered = errors.sort_values("sigma")
+    allowed = ordered[bias(ordered) <= accuracy]
     return allowed.iloc[-1] if len(allowed) else ordered.iloc[0]
 
 
-def time_to_target(row: pd.Series, at_sigma: pd.Series) -> float:
-    """Seconds end to end to 1 % at that σ: Monte Carlo with as many draws as its standard error asks for.
+def time_to(accuracy: float, row: pd.Series, at_sigma: pd.Series) -> float:
+    """Seconds end to end to a relative error at that σ, with as many draws as the standard error asks for.
 
-    Infinite where the quadratic model's bias alone exceeds 1 %; NaN for the published procedure, whose
-    accuracy is not measured.
+    row: of `table3`; at_sigma: of its `errors`. Infinite where the quadratic model's bias alone exceeds the
+    accuracy; NaN for the published procedure, whose accuracy is not measured.
     """
     if row["procedure"] != "corrected":
         return np.nan
-    if row["estimator"] not in NO_COEFFICIENTS and bias(at_sigma) > TARGET:
+    if row["estimator"] not in NO_COEFFICIENTS and bias(at_sigma) > accuracy:
         return np.inf
     if row["estimator"] == "gaussian_moment":
         return row["end_to_end"]
     error = at_sigma["quadratic_se" if row["estimator"] == "quadratic" else "direct_se"]
-    more = (error / at_sigma["direct"] / TARGET) ** 2
+    more = (error / at_sigma["direct"] / accuracy) ** 2
     return row["end_to_end"] + (more - 1) * row["stage_3"]

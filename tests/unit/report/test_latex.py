@@ -1,8 +1,9 @@
 """Tables in LaTeX."""
 
 import pandas as pd
+from estimator_tables import DEFAULT, cost_tables
 
-from valleyscope.report.latex import claims_table, to_latex
+from valleyscope.report.latex import claims_table, cost_table, to_latex
 
 CLAIM = {"id": "A1", "statement": "Δ₂^(D) is O(k⁻²), 100 % & more", "verdict": "partly", "side": "below"}
 CLAIM |= {"value": 0.1234, "low": 0.1, "high": 0.2, "threshold": 0.5}
@@ -17,6 +18,13 @@ def test_a_claim_becomes_a_line_of_text():
         "≤ 0.5",
         "partly",
     ]
+
+
+def test_table_3_becomes_a_line_an_estimator():
+    table = cost_table(*cost_tables(**DEFAULT), accuracy=0.01)
+    assert table.iloc[0].tolist() == [
+        "corrected", "direct Monte Carlo, batched", "2", "–", "0.2", "2.2", "2e+04", "1.07",
+    ]  # fmt: skip
 
 
 def test_booktabs_escapes_text_and_spells_signs_as_mathematics():

@@ -3,6 +3,8 @@ import re
 from pathlib import Path
 
 import pandas as pd
+from estimator_tables import DEFAULT, cost_tables
+from figure_check import LIMITS
 
 from valleyscope.report.reference import (
     FIGURES,
@@ -16,6 +18,7 @@ from valleyscope.report.reference import (
     processors_block,
     reliability_block,
     rounding_block,
+    table3_block,
     text_blocks,
     verdicts_block,
 )
@@ -61,7 +64,9 @@ TEXTS = [
 
 
 def test_readme_and_docs_say_what_the_reference_says():
-    blocks = text_blocks(ROOT / "results/reference", ROOT / "benchmarks/results", ROOT / "figures")
+    blocks = text_blocks(
+        ROOT / "results/reference", ROOT / "benchmarks/results", ROOT / "figures", LIMITS["accuracy"]
+    )
     together = ""
     for path in TEXTS:
         text = path.read_text()
@@ -111,6 +116,13 @@ def test_every_figure_is_listed_with_its_tables_and_its_module():
     modules = re.findall(r"\(\.\./(src/[^)]+)\)", table)
     assert len(modules) == len(FIGURES)
     assert all((ROOT / path).is_file() for path in modules)
+
+
+def test_table_3_names_the_accuracy_it_gives_a_time_to():
+    lines = table3_block(*cost_tables(**DEFAULT), accuracy=0.02).splitlines()
+    assert lines[0].endswith("| products | s to 2 % |")
+    assert lines[2].startswith("| corrected | direct Monte Carlo, batched | 2 ± 0.04 | – | 0.2 ± 0.004 | 20,000 |")
+    assert lines[2].endswith("| 60 | 2.05 |")
 
 
 def test_counts_and_rounding_are_quoted_with_command_and_worst_number():

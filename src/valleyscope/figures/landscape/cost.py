@@ -3,11 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import PROCEDURES, k_axis, quoted
-from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.cost import NAMES, STAGES, TARGET, bias, shared_k, table3, time_to_target
+from valleyscope.figures.captions import listed
+from valleyscope.figures.landscape.shared import PROCEDURES, k_axis
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.cost import NAMES, STAGES, bias, shared_k, table3, time_to
+from valleyscope.readings.intervals import quoted
 
 LABELS = {
     ("gradient", ""): "one gradient of $L_k$",
@@ -16,14 +17,18 @@ LABELS = {
 } | {("III evaluation", estimator): f"III {name}" for estimator, name in NAMES.items()}
 
 
-def draw(timing: pd.DataFrame, accuracy: pd.DataFrame) -> tuple[Figure, str]:
-    """Top: calls by stage; end to end. Bottom: stage II against k; time to 1 % against σ."""
+def draw(timing: pd.DataFrame, errors: pd.DataFrame, *, accuracy: float) -> Picture:
+    """Top: calls by stage; end to end. Bottom: stage II against k; time to one accuracy against σ.
+
+    accuracy: that relative standard error of Δ₂^(D).
+    """
+    errors = errors.sort_values("sigma")
     figure, ((one, two), (three, four)) = new_figure(4.9, rows=2, columns=2, height_ratios=[1.5, 1])
-    table = table3(timing, accuracy)
+    table = table3(timing, errors, accuracy)
     k = shared_k(timing)
     _draw_stages(one, timing[timing["k"] == k].fillna({"estimator": ""}))
     _draw_end_to_end(two, table)
-    coefficients = timing.query("procedure == 'corrected' and stage == 'II coefficients'")
+    coefficients = _stage_two(timing)
     three.plot(
         coefficients["k"], coefficients["seconds"], "o", ms=3, alpha=0.5, color=PROCEDURES["corrected"]
     )
@@ -33,8 +38,10 @@ def draw(timing: pd.DataFrame, accuracy: pd.DataFrame) -> tuple[Figure, str]:
     k_axis(three, coefficients["k"])
     three.set_ylim(medians.min() / 3, medians.max() * 3)
     three.set_title("Stage II, corrected (line: medians)")
-    _draw_times(four, table, accuracy.sort_values("sigma"))
-    return figure, _caption(timing, table, accuracy.sort_values("sigma"), medians)
+    _draw_times(four, table, errors, accuracy)
+    return Picture(
+        figure, _caption(timing, table, errors, accuracy), _numbers(timing, table, errors, accuracy)
+    )
 
 
 def _draw_stages(panel: plt.Axes, rows: pd.DataFrame) -> None:
@@ -75,16 +82,16 @@ def _draw_end_to_end(panel: plt.Axes, table: pd.DataFrame) -> None:
     panel.set_title("End to end")
 
 
-def _draw_times(panel: plt.Axes, table: pd.DataFrame, accuracy: pd.DataFrame) -> None:
-    """Hollow: the closed form where its bias exceeds the target, so that it never gets there."""
+def _draw_times(panel: plt.Axes, table: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> None:
+    """Hollow: the closed form where its bias exceeds the accuracy, so that it never gets there."""
     rows = table.query("procedure == 'corrected'").set_index("estimator", drop=False)
     for name, colour in (("direct", COLOURS[3]), ("gaussian_moment", COLOURS[0])):
-        times = [time_to_target(rows.loc[name], at) for _, at in accuracy.iterrows()]
+        times = [time_to(accuracy, rows.loc[name], at) for _, at in errors.iterrows()]
         reached = np.isfinite(times)
         shown = np.where(reached, times, rows.loc[name, "end_to_end"])
-        panel.plot(accuracy["sigma"], shown, "-", lw=1, color=colour)
-        panel.plot(accuracy["sigma"][reached], shown[reached], "o", ms=4, color=colour, label=NAMES[name])
-        panel.plot(accuracy["sigma"][~reached], shown[~reached], "o", ms=4, color=colour, mfc="white")
+        panel.plot(errors["sigma"], shown, "-", lw=1, color=colour)
+        panel.plot(errors["sigma"][reached], shown[reached], "o", ms=4, color=colour, label=NAMES[name])
+        panel.plot(errors["sigma"][~reached], shown[~reached], "o", ms=4, color=colour, mfc="white")
     panel.set(xscale="log", xlabel=r"$\sigma$", ylabel="seconds")
     longest = max(line.get_ydata().max(initial=0) for line in panel.lines)
     if longest > 10 * rows["end_to_end"].min():
@@ -92,40 +99,63 @@ def _draw_times(panel: plt.Axes, table: pd.DataFrame, accuracy: pd.DataFrame) ->
     else:
         panel.set_ylim(0, 1.3 * longest)
     panel.legend()
-    panel.set_title("To 1 % relative standard error")
+    panel.set_title(f"To {100 * accuracy:g} % relative standard error")
 
 
-def _caption(timing: pd.DataFrame, table: pd.DataFrame, accuracy: pd.DataFrame, by_k: pd.Series) -> str:
-    k = shared_k(timing)
-    rows = table.set_index(["procedure", "estimator"])
-    ours, theirs = rows.loc["corrected"], rows.loc["published"]
-    closed, their_closed = ours.loc["gaussian_moment"], theirs.loc["gaussian_moment"]
-    setup = [row["stage_1"] + row["stage_2"] for row in (their_closed, closed)]
-    gradient = timing.query("procedure == 'corrected' and stage == 'gradient' and k == @k")["seconds"]
-    corrected = ours.assign(procedure="corrected", estimator=ours.index)
-    times = [
-        f"{time_to_target(corrected.loc['direct'], at):.3g} s at σ = {at['sigma']:g} (bias of the closed form "
-        f"{100 * bias(at):.2g} ± {100 * at['difference_se'] / at['direct']:.1g} %)"
-        for _, at in accuracy.iterrows()
-    ]
-    never = [f"{at['sigma']:g}" for _, at in accuracy.iterrows() if bias(at) > TARGET]
+def _caption(timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> str:
+    """Monte Carlo at the largest σ, where it has most to average."""
+    ours = table[table["procedure"] == "corrected"].set_index("estimator", drop=False)
+    closed, direct, unbatched = (ours.loc[name] for name in ("gaussian_moment", "direct", "direct_unbatched"))
+    last = errors.iloc[-1]
+    never = errors.loc[bias(errors) > accuracy, "sigma"]
+    bent = f" and by its bias never gets there at σ = {listed(never)} (hollow)" if len(never) else ""
     return (
-        f"After setup the closed form is {ours.at['direct', 'evaluation_ratio']:,.0f} times faster than batched and "
-        f"{ours.at['direct_unbatched', 'evaluation_ratio']:,.0f} times than unbatched direct Monte Carlo; end to end the "
-        f"ratios are {ours.at['direct', 'end_to_end_ratio']:.2f} and {ours.at['direct_unbatched', 'end_to_end_ratio']:.2f}: "
-        f"stage I, which all need, is {100 * closed['stage_1'] / closed['end_to_end']:.0f} % of the closed form's time "
-        f"({closed['stage_1'] / gradient.median():.0f} gradients of L_k). In the published procedure the ratios are "
-        f"{theirs.at['direct_unbatched', 'evaluation_ratio']:,.0f} after setup and "
-        f"{theirs.at['direct_unbatched', 'end_to_end_ratio']:.2f} end to end (unbatched), and its stages I + II take "
-        f"{setup[0] / setup[1]:.3g} times as long as the corrected ones. Stage II at k = {by_k.index[-1]} takes "
-        f"{by_k.iloc[-1] / by_k.iloc[0]:.2f} times as long as at k = {by_k.index[0]}. To 1 % relative standard error, "
-        f"stage I included, direct Monte Carlo needs {', '.join(times)}; the closed form takes {closed['end_to_end']:.3g} s"
-        + (
-            f" and never gets there at σ = {', '.join(never)} (hollow), where its bias alone is larger"
-            if never
-            else ""
-        )
-        + f". k = {k}, D = {accuracy['dim'].iloc[0]:.0f}, S = {accuracy['samples'].iloc[0]:.0f} unless a line says "
-        f"otherwise. One gradient takes {quoted(gradient * 1e3, spread)} ms. One model, {len(gradient)} timed calls of each "
-        "stage after a warm-up, all cores; points are calls, brackets a 95 % t-interval over calls, ± standard errors."
+        f"End to end direct Monte Carlo takes {direct['end_to_end_ratio']:.2f} times as long as the closed form (unbatched "
+        f"{unbatched['end_to_end_ratio']:.2f}), against {direct['evaluation_ratio']:,.0f} "
+        f"({unbatched['evaluation_ratio']:,.0f}) times after setup: stage I, which all need, is "
+        f"{100 * closed['stage_1'] / closed['end_to_end']:.0f} % of the closed form's time. To {100 * accuracy:g} % at σ = "
+        f"{last['sigma']:g} direct Monte Carlo needs {time_to(accuracy, direct, last):.3g} s; the closed form takes "
+        f"{closed['end_to_end']:.3g} s{bent}. Medians of {len(_gradient(timing))} timed calls (points), one model, all cores; "
+        f"k = {shared_k(timing)}, D = {errors['dim'].iloc[0]:.0f}, S = {errors['samples'].iloc[0]:.0f}."
     )
+
+
+def _numbers(
+    timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, accuracy: float
+) -> dict[str, str]:
+    """Both ratios of each procedure, stages against each other and over k, times and biases by σ."""
+    gradient = _gradient(timing)["seconds"]
+    rows = table.set_index(["procedure", "estimator"], drop=False)
+    closed, theirs = (rows.loc[(name, "gaussian_moment")] for name in ("corrected", "published"))
+    told = {"one gradient of L_k, ms (95 % t-interval over calls)": quoted(gradient * 1e3)}
+    told["stage I, corrected, in gradients of L_k"] = f"{closed['stage_1'] / gradient.median():.0f}"
+    for (procedure, estimator), row in rows.iterrows():
+        if estimator in ("direct", "direct_unbatched"):
+            name = f"{NAMES[estimator]} over closed form, {procedure}"
+            told[f"{name}, after setup"] = f"{row['evaluation_ratio']:,.0f}"
+            told[f"{name}, end to end"] = f"{row['end_to_end_ratio']:.2f}"
+    setup = [row["stage_1"] + row["stage_2"] for row in (theirs, closed)]
+    told["stages I + II, seconds, published over corrected"] = f"{setup[0] / setup[1]:.3g}"
+    by_k = _stage_two(timing).groupby("k")["seconds"].median()
+    told[f"stage II, corrected, k = {by_k.index[-1]} over k = {by_k.index[0]}"] = (
+        f"{by_k.iloc[-1] / by_k.iloc[0]:.2f}"
+    )
+    for _, at in errors.iterrows():
+        direct = time_to(accuracy, rows.loc[("corrected", "direct")], at)
+        told[f"direct MC to {100 * accuracy:g} % at σ = {at['sigma']:g}, stage I included, s"] = (
+            f"{direct:.3g}"
+        )
+        told[f"bias of the closed form at σ = {at['sigma']:g}, % (± standard error)"] = (
+            f"{100 * bias(at):.2g} ± {100 * at['difference_se'] / at['direct']:.1g}"
+        )
+    return told
+
+
+def _gradient(timing: pd.DataFrame) -> pd.DataFrame:
+    """Calls of one gradient of L_k at the k of Table 3."""
+    rows = timing[timing["k"] == shared_k(timing)]
+    return rows.query("procedure == 'corrected' and stage == 'gradient'")
+
+
+def _stage_two(timing: pd.DataFrame) -> pd.DataFrame:
+    return timing.query("procedure == 'corrected' and stage == 'II coefficients'")

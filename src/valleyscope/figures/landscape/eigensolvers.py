@@ -1,16 +1,14 @@
 """Hessian-vector products each eigensolver spends, and the residual it gets for them."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import intervals_over, quoted
-from valleyscope.figures.style import COLOURS, log_interval, new_figure
-from valleyscope.readings.intervals import geometric_mean
+from valleyscope.figures.captions import repeats
+from valleyscope.figures.panels import summary
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.intervals import geometric_mean, quoted
 
 REFERENCE = "Lanczos"
-TOLERANCE = 1e-3  # what the other stages ask of it
 NAMES = {
     "Lanczos": "Lanczos",
     "eigsh": "eigsh (SciPy)",
@@ -20,7 +18,7 @@ NAMES = {
 MARKERS = "osD^"
 
 
-def draw(eigensolvers: pd.DataFrame) -> tuple[Figure, str]:
+def draw(eigensolvers: pd.DataFrame) -> Picture:
     """Worst residual against products, a line a solver, a marker a setting."""
     k, count = eigensolvers["k"].max(), eigensolvers["count"].max()
     at_k = (eigensolvers["k"] == k) & (eigensolvers["count"] == count)
@@ -28,35 +26,34 @@ def draw(eigensolvers: pd.DataFrame) -> tuple[Figure, str]:
     figure, panel = new_figure(3.2)
     for solver, colour, marker in zip(NAMES, COLOURS, MARKERS, strict=False):
         _draw_solver(panel, table[table["solver"] == solver], colour, marker, NAMES[solver])
-    settings = table.loc[table["solver"] == REFERENCE, "setting"]
-    if (settings == TOLERANCE).any():
-        panel.axhline(TOLERANCE, color="0.5", ls="--", lw=0.8, label=f"tolerance {TOLERANCE:g}")
+    tolerance = table.loc[table["solver"] == REFERENCE, "setting"].min()
+    if tolerance > 0:
+        panel.axhline(tolerance, color="0.5", ls="--", lw=0.8, label=f"tolerance {tolerance:g}")
     panel.set(xscale="log", yscale="log", xlabel=f"Hessian-vector products for {count} eigenpairs")
     panel.set_ylabel(r"worst $\|Hu-(u^\top Hu)u\|\,/\,\lambda_{\max}$")
     panel.set_title(f"Residual for the products spent, k = {k}")
     panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure, _caption(table, k, count)
+    return Picture(figure, _caption(table, k, count), _numbers(table))
 
 
 def _draw_solver(panel: plt.Axes, rows: pd.DataFrame, colour, marker: str, label: str) -> None:
     if rows.empty:
         return
     panel.plot(rows["products"], rows["residual"], marker, ms=2.5, alpha=0.4, color=colour, mew=0)
-    means = rows.groupby("setting")[["products", "residual"]].agg(geometric_mean).sort_values("products")
+    products, residual = (summary(rows, "setting", column, log=True) for column in ("products", "residual"))
+    products = products.sort_values("mean")
+    residual = residual.loc[products.index]
     panel.errorbar(
-        means["products"], means["residual"], xerr=_bars(rows, means, "products"),
-        yerr=_bars(rows, means, "residual"), fmt=marker + "-", ms=4, lw=1, elinewidth=0.7, capsize=1.5,
-        color=colour, label=label,
+        products["mean"], residual["mean"], xerr=_bars(products), yerr=_bars(residual), fmt=marker + "-", ms=4,
+        lw=1, elinewidth=0.7, capsize=1.5, color=colour, label=label,
     )  # fmt: skip
-    for setting, point in means.iterrows():
-        panel.annotate(f"{setting:g}", tuple(point), (4, 4), textcoords="offset points", size=6, color=colour)
+    for setting, *point in zip(products.index, products["mean"], residual["mean"], strict=True):
+        panel.annotate(f"{setting:g}", point, (4, 4), textcoords="offset points", size=6, color=colour)
 
 
-def _bars(rows: pd.DataFrame, means: pd.DataFrame, column: str) -> np.ndarray:
-    """Distances (2, settings) from the geometric mean down and up to the ends of its interval."""
-    by_setting = rows.groupby("setting")[column]
-    low, high = np.array([log_interval(by_setting.get_group(setting)) for setting in means.index]).T
-    return np.array([means[column] - low, high - means[column]])
+def _bars(rows: pd.DataFrame) -> list[pd.Series]:
+    """Distances from the geometric mean down and up to the ends of its interval."""
+    return [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
 
 
 def best(table: pd.DataFrame) -> pd.Series:
@@ -82,31 +79,38 @@ def product_ratios(table: pd.DataFrame, solver: str) -> pd.DataFrame:
 
 
 def _caption(table: pd.DataFrame, k: int, count: int) -> str:
-    present = [solver for solver in NAMES if solver in set(table["solver"])]
-    ratios = {solver: product_ratios(table, solver) for solver in present if solver != REFERENCE}
-    compared = [
-        f"{NAMES[solver]} {quoted(rows['ratio'])} (at {geometric_mean(rows['residual']):.1e})"
-        for solver, rows in ratios.items()
-        if len(rows)
-    ]
-    settings = best(table)
-    bests = []
-    for solver in present:
-        rows = table[(table["solver"] == solver) & (table["setting"] == settings[solver])]
-        bests.append(
-            f"{NAMES[solver]} ({settings[solver]:g}) {_range(rows['residual'], '.1e')} for {_range(rows['products'], ',.0f')} products"
-        )
+    compared = ", ".join(
+        f"{quoted(rows['ratio'], log=True)} at {geometric_mean(rows['residual']):.1e} for {NAMES[solver]}"
+        for solver, rows in _compared(table).items()
+    )
     return (
-        f"Products over those of Lanczos, to the same worst residual (relative to λ_max): {', '.join(compared)}. Within a "
-        "seed that residual is the larger of the two best ones, and of each solver the cheapest setting that reaches it "
-        f"counts. Each solver at its best setting (in parentheses), worst residual: {'; '.join(bests)}. Numbers beside the markers are settings: tolerances, "
-        f"for the published procedure steps a pair. Leading {count} eigenpairs of H^(k) at trained weights, k = {k}. "
-        "Small points are seeds, large ones geometric means with "
-        f"{intervals_over(table)}"
+        f"To the same worst residual (over λ_max) Hessian-vector products over those of Lanczos are {compared or 'not comparable'}. "
+        "Numbers beside markers are settings: tolerances, for the published procedure steps a pair. Small points are "
+        f"seeds. {repeats(table, scale=f'leading {count} eigenpairs of H^(k) at trained weights, k = {k}')}"
     )
 
 
-def _range(values: pd.Series, form: str) -> str:
-    """Geometric mean and its interval in the given format."""
-    low, high = log_interval(values)
-    return f"{geometric_mean(values):{form}} [{low:{form}}, {high:{form}}]"
+def _compared(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """`product_ratios` of each solver that can be compared with Lanczos."""
+    ratios = {solver: product_ratios(table, solver) for solver in NAMES if solver != REFERENCE}
+    return {solver: rows for solver, rows in ratios.items() if len(rows)}
+
+
+def _numbers(table: pd.DataFrame) -> dict[str, str]:
+    """Products over those of Lanczos, and each solver at its best setting."""
+    told = {}
+    for solver, rows in _compared(table).items():
+        told[f"{NAMES[solver]}: products over those of Lanczos to the same residual"] = quoted(
+            rows["ratio"], log=True
+        )
+        told[f"{NAMES[solver]}: that residual, the larger of the two best in a seed, over λ_max"] = (
+            f"{geometric_mean(rows['residual']):.1e}"
+        )
+    settings = best(table)
+    for solver in NAMES:
+        if solver in settings:
+            rows = table[(table["solver"] == solver) & (table["setting"] == settings[solver])]
+            at = f"{NAMES[solver]} at its best setting, {settings[solver]:g}"
+            told[f"{at}: worst residual over λ_max"] = quoted(rows["residual"], 1, log=True, form="e")
+            told[f"{at}: products"] = quoted(rows["products"], 0, log=True, form="f")
+    return told

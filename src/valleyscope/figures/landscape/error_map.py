@@ -5,20 +5,22 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import quoted, without_star
-from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.intervals import geometric_mean
+from valleyscope.figures.captions import repeats
+from valleyscope.figures.landscape.shared import without_star
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.intervals import geometric_mean, quoted
 from valleyscope.readings.landscape import at_largest_k, holds_up_to, nearest, sigma_star
 
-DRAWS = 24  # Fig. 6 of the paper
 
+def draw(estimators: pd.DataFrame, validity: pd.DataFrame, *, fig6: dict[str, float]) -> Picture:
+    """Three heat maps in %, means over seeds; cells above the thick line have σ > σ*.
 
-def draw(estimators: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
-    """Three heat maps in %, means over seeds; cells above the thick line have σ > σ*."""
+    fig6: samples and sigma, draws and largest σ of the published map; the nearest of the grid are taken.
+    """
     rows = at_largest_k(estimators).query("regime == 'trained'")
-    errors = relative_errors(rows)
+    draws = nearest(rows["samples"], fig6["samples"])
+    errors = relative_errors(rows, draws)
     maps = {name: error.groupby(["sigma", "dim"])["error"].mean().unstack() for name, error in errors.items()}
     seen = np.concatenate([table.to_numpy().ravel() for table in maps.values()])
     seen = seen[seen > 0]
@@ -33,16 +35,27 @@ def draw(estimators: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]
     axes[0].set_ylabel(r"$\sigma$")
     bar = figure.colorbar(axes[0].collections[0], ax=list(axes), pad=0.01)
     bar.set_label("mean over seeds (%)")
-    return figure, _caption(rows, errors, maps, stars)
+    found = [_cells(errors[name], table) for name, table in maps.items()]
+    first, largest = next(iter(maps)), nearest(rows["sigma"], fig6["sigma"])
+    (published, where), _ = _cells(errors[first], maps[first].loc[:largest])
+    inside = _inside(maps, stars)
+    told = _numbers([draws, rows["samples"].max()], found)
+    told[f"left map, up to the published σ: worst cell ({where})"] = published
+    if inside:
+        told["right map, where σ ≤ σ*: worst cell"] = inside
+    missing = without_star({f"D = {dim}": star for dim, star in stars.items()})
+    if missing:
+        told["σ*"] = missing.strip()
+    return Picture(figure, _caption(rows, found[-1], f"σ ≤ {largest:g}", published, inside), told)
 
 
-def relative_errors(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The three errors in %, one a seed and cell, by the title of their map."""
-    published, most = nearest(rows["samples"], DRAWS), rows["samples"].max()
-    few, many = rows[rows["samples"] == published], rows[rows["samples"] == most]
+def relative_errors(rows: pd.DataFrame, draws: int) -> dict[str, pd.DataFrame]:
+    """The three errors in %, one a seed and cell, by the title of their map; `draws`: S of the first."""
+    most = rows["samples"].max()
+    few, many = rows[rows["samples"] == draws], rows[rows["samples"] == most]
     off, left = few["gaussian_moment"] - few["direct"], many["difference"]
     parts = {
-        "|closed form − direct| / direct" + f"\nS = {published}, as published": (few, off / few["direct"]),
+        "|closed form − direct| / direct" + f"\nS = {draws}, as published": (few, off / few["direct"]),
         r"$|\overline{\delta^2 - q^2}|$ / direct" + f"\nS = {most}, same draws": (
             many,
             left / many["direct"],
@@ -74,27 +87,46 @@ def _draw_map(panel: plt.Axes, table: pd.DataFrame, norm: LogNorm, stars: dict[i
     panel.set_yticks(np.arange(len(table)) + 0.5, [f"{sigma:.2g}" for sigma in table.index], rotation=0)
 
 
-def _caption(rows: pd.DataFrame, errors: dict, maps: dict, stars: dict[int, pd.Series]) -> str:
-    published, scatter_out, a_out = (
-        _cell(errors[name], table.stack().dropna()) for name, table in maps.items()
-    )
-    last = maps[list(maps)[-1]].stack().dropna()
-    below = last[[sigma <= holds_up_to(stars[dim]) for sigma, dim in last.index]]
-    inside = f"Where σ ≤ σ*, the right map has at most {below.max():.2g} %. " if len(below) else ""
-    return (
-        f"As published, the closed form is off direct Monte Carlo by {published}. On the same draws, so without their "
-        f"scatter, what the model leaves out is, relative to direct, {scatter_out}. With a² taken out as well, relative "
-        f"to Var q, it is {a_out}. {inside}Typical: the cell of median value. Cells: means over seeds of absolute "
-        f"values in %; thick lines: σ* (increment, float64) of each D that has one. {without_star({f'D = {dim}': star for dim, star in stars.items()})}Trained weights, k = {rows['k'].iloc[0]}. "
-        f"Brackets hold 95 % t-intervals over {rows['seed'].nunique()} seeds of weights and data order."
-    )
-
-
-def _cell(error: pd.DataFrame, cells: pd.Series) -> str:
-    """The worst and the median cell, with intervals."""
-    order = cells.sort_values()
-    texts = []
-    for (sigma, dim), where in ((order.index[-1], "worst"), (order.index[(len(order) - 1) // 2], "typical")):
+def _cells(error: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Of the worst and the median cell of a map: its error with the interval, and where it is."""
+    order = table.stack().dropna().sort_values()
+    found = []
+    for sigma, dim in (order.index[-1], order.index[(len(order) - 1) // 2]):
         values = error.query("sigma == @sigma and dim == @dim")["error"]
-        texts.append(f"{quoted(values, spread, 2)} % in the {where} cell (D = {dim}, σ = {sigma:.2g})")
-    return " and ".join(texts)
+        found.append((f"{quoted(values, 2)} %", f"D = {dim}, σ = {sigma:.2g}"))
+    return found
+
+
+def _inside(maps: dict, stars: dict[int, pd.Series]) -> str:
+    """The largest cell of the last map whose σ is valid."""
+    last = list(maps.values())[-1].stack().dropna()
+    below = last[[sigma <= holds_up_to(stars[dim]) for sigma, dim in last.index]]
+    return f"{below.max():.2g} %" if len(below) else ""
+
+
+def _caption(
+    rows: pd.DataFrame, beyond: list[tuple[str, str]], grid: str, published: str, inside: str
+) -> str:
+    """beyond: worst and median cell of the last map; published: the worst of the first, in the published range."""
+    (worst, where), (typical, _) = beyond
+    limit = f" and at most {inside} up to σ* (thick lines)" if inside else ""
+    scale = f"trained weights, k = {rows['k'].iloc[0]}"
+    return (
+        f"With a² taken out (right), the quadratic model leaves out {worst} of Var q at worst ({where}), {typical} in the "
+        f"median cell{limit}. With a² in, as published (left, {grid}), the closed form is off direct Monte Carlo by "
+        f"at most {published}. {repeats(rows, means='Means of absolute values', scale=scale)}"
+    )
+
+
+def _numbers(draws: list[int], found: list[list[tuple[str, str]]]) -> dict[str, str]:
+    """Worst and median cell of each map; `draws`: S of the first and of the others."""
+    names = (
+        f"closed form off direct Monte Carlo, S = {draws[0]} as published, scatter of the draws included",
+        f"left out by the quadratic model, same S = {draws[1]} draws, of direct Monte Carlo",
+        f"left out by the quadratic model, same S = {draws[1]} draws, of Var q",
+    )
+    return {
+        f"{name}: {kind} cell ({where})": value
+        for name, cells in zip(names, found, strict=True)
+        for kind, (value, where) in zip(("worst", "median"), cells, strict=True)
+    }

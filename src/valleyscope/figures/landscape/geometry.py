@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from valleyscope.figures.style import new_figure
+from valleyscope.figures.captions import listed
+from valleyscope.figures.style import Picture, new_figure
 
 WEIGHTS = {"trained": "trained weights", "minimisers": "minimiser of $L_k$"}
 TITLES = {
@@ -31,7 +31,7 @@ def planes(geometry: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
-def draw(geometry: pd.DataFrame) -> tuple[Figure, str]:
+def draw(geometry: pd.DataFrame) -> Picture:
     """A row a weights setting; true and quadratic share a colour scale, the difference has its own."""
     shown = planes(geometry)
     figure, axes = new_figure(0.2 + 2.1 * len(shown), rows=len(shown), columns=3, squeeze=False)
@@ -51,7 +51,7 @@ def draw(geometry: pd.DataFrame) -> tuple[Figure, str]:
         seed, k = plane["seed"].iloc[0], plane["k"].iloc[0]
         row[0].set_title(f"{TITLES['true']}, {WEIGHTS[weights]}\nseed {seed}, k = {k}")
         row[0].set_ylabel("displacement along $u_2$")
-    return figure, _caption(shown)
+    return Picture(figure, _caption(shown), _numbers(shown))
 
 
 def _draw_plane(panel: plt.Axes, plane: pd.DataFrame, name: str, limit: float):
@@ -77,15 +77,31 @@ def reach(plane: pd.DataFrame) -> float:
 
 
 def _caption(shown: dict[str, pd.DataFrame]) -> str:
-    errors = [
-        f"{plane['difference'].abs().max() / reach(plane):.2g} at the {WEIGHTS[weights].replace('$', '')} "
-        f"(k = {plane['k'].iloc[0]}, displacements up to {plane[['x', 'y']].abs().max().max():.2g}, |δ − δ(0)| up to {reach(plane):.2g} nats)"
-        for weights, plane in shown.items()
-    ]
-    seeds = ", ".join(str(seed) for seed in dict.fromkeys(plane["seed"].iloc[0] for plane in shown.values()))
+    errors = " and ".join(f"{_error(plane):.2g} at the {_plain(weights)}" for weights, plane in shown.items())
+    seeds, ks = (listed(sorted({plane[name].iloc[0] for plane in shown.values()})) for name in ("seed", "k"))
     return (
-        "Relative to the largest |δ − δ(0)| on the plane the quadratic model is off by at most "
-        f"{'; '.join(errors)}. Change of δ_k from the centre in nats, on the plane of the two leading eigenvectors u₁, u₂ of H^(k), + marks w_k; "
-        "white is 0; the first two panels of a row share their colours, the third has its own. "
-        f"This is one model (seed {seeds}), an example without an interval."
+        "On the plane of the two leading eigenvectors u₁, u₂ of H^(k) the quadratic model errs by at most this share of "
+        f"the largest change of δ_k: {errors}. Colours: change of δ_k from its value at w_k (+) in nats; white is 0; the "
+        "first two panels of a row share their scale, the third has its own. One model "
+        f"(seed {seeds}), an example without an interval; k = {ks}."
     )
+
+
+def _numbers(shown: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """What the plane of each weights spans."""
+    told = {}
+    for weights, plane in shown.items():
+        at = f"{_plain(weights)}, k = {plane['k'].iloc[0]}"
+        told[f"displacements along u₁ and u₂ ({at})"] = f"up to {plane[['x', 'y']].abs().max().max():.2g}"
+        told[f"|δ − δ(0)| in nats ({at})"] = f"up to {reach(plane):.2g}"
+        told[f"quadratic model off the largest |δ − δ(0)| by ({at})"] = f"at most {_error(plane):.2g}"
+    return told
+
+
+def _error(plane: pd.DataFrame) -> float:
+    """Largest error of the quadratic model over the largest change."""
+    return plane["difference"].abs().max() / reach(plane)
+
+
+def _plain(weights: str) -> str:
+    return WEIGHTS[weights].replace("$", "")

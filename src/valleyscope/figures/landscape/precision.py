@@ -1,33 +1,32 @@
 """Whether float32 or bfloat16 changes the ratio of the subspace's criterion to that of full space."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import (
-    FULL,
-    GEOMETRIC,
-    PRECISIONS,
-    intervals_over,
-    mark_sigma_star,
-    positive,
-    quoted,
-    without_star,
-)
-from valleyscope.figures.style import log_interval, new_figure
+from valleyscope.figures.captions import repeats
+from valleyscope.figures.landscape.shared import FULL, GEOMETRIC, PRECISIONS, mark_sigma_star, without_star
+from valleyscope.figures.panels import positive
+from valleyscope.figures.style import Picture, new_figure
+from valleyscope.readings.intervals import interval_of, measured, quoted, side
 from valleyscope.readings.landscape import at_largest_k, sigma_star
 
 KEYS = ["seed", "precision", "dim", "sigma"]
+LOWER = ("float32", "bfloat16")
+VERDICTS = ("changed", "undecided", "unchanged")
 RATIOS = {  # column of the table: axis label, name in the caption
     "estimate": (r"$\Delta_2^{(D)}\ /\ \Delta_2$", "Δ₂^(D)/Δ₂"),
-    "variance": (r"$\mathrm{Var}_z\,\delta\ /\ \mathrm{Var}_w\,\delta$", "the spread ratio"),
+    "variance": (r"$\mathrm{Var}_z\,\delta\ /\ \mathrm{Var}_w\,\delta$", "spread ratio"),
 }
-TOLERANCE = 0.01  # claim A3: a ratio within 1 %
 
 
-def draw(precision: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
-    """Top: Δ₂^(D)/Δ₂ against σ, a column for each D. Bottom: the same for Var δ."""
+def draw(precision: pd.DataFrame, validity: pd.DataFrame, *, ratio: float) -> Picture:
+    """Top: Δ₂^(D)/Δ₂ against σ, a column for each D. Bottom: the same for Var δ.
+
+    ratio: a precision changes nothing whose factor's interval is within this of 1.
+    """
     rows = at_largest_k(precision).query("regime == 'trained'")
     ratios, full = over_full_space(rows), rows["dim"].max()
     dims = sorted(ratios["dim"].unique())
@@ -51,7 +50,7 @@ def draw(precision: pd.DataFrame, validity: pd.DataFrame) -> tuple[Figure, str]:
         panel.minorticks_off()
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     missing = without_star({FULL if dim == full else f"D = {dim}": star for dim, star in stars.items()})
-    return figure, _caption(ratios, rows, missing)
+    return Picture(figure, _caption(ratios, rows, ratio), _numbers(ratios, rows, ratio, missing))
 
 
 def over_full_space(rows: pd.DataFrame) -> pd.DataFrame:
@@ -62,47 +61,62 @@ def over_full_space(rows: pd.DataFrame) -> pd.DataFrame:
     return ratios.reset_index().query("dim < @rows['dim'].max()")
 
 
-def _caption(ratios: pd.DataFrame, rows: pd.DataFrame, missing: str) -> str:
-    dim = ratios["dim"].max()
-    largest = ratios.query("dim == @dim")
-    findings = "; ".join(
-        _finding(largest, precision, column) for precision in ("float32", "bfloat16") for column in RATIOS
+def _caption(ratios: pd.DataFrame, rows: pd.DataFrame, within: float) -> str:
+    found = "; ".join(
+        f"in {precision} Δ₂^(D)/Δ₂ is {_finding(ratios, precision, 'estimate', within)}, "
+        f"the spread ratio (below) {_finding(ratios, precision, 'variance', within)}"
+        for precision in LOWER
     )
-    exact = largest.query("precision == 'float64'").groupby("sigma")
-    values = "; ".join(
-        f"{name} is {' and '.join(quoted(exact.get_group(sigma)[column], digits=2) for sigma in _ends(largest))}"
-        for column, (_, name) in RATIOS.items()
-    )
-    low = rows.query("precision == 'bfloat16'")
+    scale = f"k = {rows['k'].iloc[0]}, N = {rows['dim'].max()}"
     return (
-        f"Lower precision over float64, same seed, D = {dim}, σ = {' and '.join(f'{s:g}' for s in _ends(largest))}: "
-        f"{findings} (changed: the interval lies off 1 and not within {TOLERANCE * 100:g} % of it). In float64 {values}. "
-        f"In bfloat16 {(low['variance'] == 0).sum()} of {len(low)} variances are 0 (rounding swallows the probe) and "
-        f"left out. Direct Monte Carlo, trained weights, k = {rows['k'].iloc[0]}, full space N = {rows['dim'].max()}, ratio taken "
-        f"within a seed; dotted: σ* in float64. {missing}Geometric means and {intervals_over(rows)}"
+        f"{found[0].upper()}{found[1:]}. Factors over float64 within a seed, D = {ratios['dim'].max()}, worst σ; unchanged: "
+        f"within {100 * within:g} % of 1. Direct Monte Carlo, trained weights. {repeats(rows, scale=scale)}"
     )
 
 
-def _ends(table: pd.DataFrame) -> list[float]:
-    return [table["sigma"].min(), table["sigma"].max()]
+def _finding(ratios: pd.DataFrame, precision: str, column: str, within: float) -> str:
+    """The verdict that weighs most among all σ, and of its factors the one farthest from 1."""
+    found = {verdict: [] for verdict in VERDICTS}
+    for sigma, factor in _factors(ratios, precision, column).items():
+        if len(measured(factor, log=True)):
+            mean = interval_of(factor, log=True)[0]
+            found[_verdict(factor, within)].append((abs(np.log(mean)), sigma, factor))
+    for verdict, factors in found.items():
+        if factors:
+            _, sigma, worst = max(factors, key=lambda row: row[0])
+            return f"{verdict} ({quoted(worst, log=True)}, σ = {sigma:g})"
+    return "not measurable"
 
 
-def _finding(ratios: pd.DataFrame, precision: str, column: str) -> str:
-    """The factor by which a precision changes a ratio, at both ends of the grid."""
-    wide = ratios.pivot(index=["seed", "sigma"], columns="precision", values=column)
+def _numbers(ratios: pd.DataFrame, rows: pd.DataFrame, within: float, missing: str) -> dict[str, str]:
+    dim = ratios["dim"].max()
+    told = {"unchanged; changed; undecided": f"the interval within {100 * within:g} % of 1; off 1; neither"}
+    for precision, (column, (_, name)) in itertools.product(LOWER, RATIOS.items()):
+        for sigma, factor in _factors(ratios, precision, column).items():
+            text = quoted(factor, log=True, nothing="not measurable")
+            verdict = f", {_verdict(factor, within)}" if factor.notna().any() else ""
+            told[f"{name} in {precision} over float64, D = {dim}, σ = {sigma:g}"] = text + verdict
+    exact = ratios[(ratios["dim"] == dim) & (ratios["precision"] == "float64")]
+    for column, (_, name) in RATIOS.items():
+        for sigma, values in exact.groupby("sigma")[column]:
+            told[f"{name} in float64, D = {dim}, σ = {sigma:g}"] = quoted(values, 2, log=True)
+    low = rows[rows["precision"] == "bfloat16"]
+    zeros = f"{(low['variance'] == 0).sum()} of {len(low)}"
+    told["variances that are 0 in bfloat16, as rounding swallows the probe: left out"] = zeros
+    return told | ({"σ*": missing.strip()} if missing else {})
+
+
+def _factors(ratios: pd.DataFrame, precision: str, column: str) -> dict[float, pd.Series]:
+    """σ -> the factor by which a precision changes a ratio at the largest D, by seed."""
+    rows = ratios[ratios["dim"] == ratios["dim"].max()]
+    wide = rows.pivot(index=["sigma", "seed"], columns="precision", values=column)
     factor = (wide[precision] / wide["float64"]).where(wide[precision] > 0)
-    texts = []
-    for sigma in _ends(ratios):
-        values = factor.xs(sigma, level="sigma")
-        verdict = f" ({_verdict(values.dropna())})" if values.notna().any() else ""
-        texts.append(quoted(values, nothing="not measurable") + verdict)
-    return f"{precision} changes {RATIOS[column][1]} by the factor {' and '.join(texts)}"
+    return {sigma: factor.xs(sigma) for sigma in sorted(rows["sigma"].unique())}
 
 
-def _verdict(factor: pd.Series) -> str:
-    if len(factor) < 2:
-        return "one seed"
-    low, high = log_interval(factor)
-    if np.abs(np.array([low, high]) - 1).max() < TOLERANCE:
-        return "not changed"
-    return "changed" if low > 1 or high < 1 else "not told apart"
+def _verdict(factor: pd.Series, within: float) -> str:
+    """Whether the factor's interval lies within `within` of 1, else off 1, else neither."""
+    _, low, high = interval_of(factor, log=True)
+    if max(abs(low - 1), abs(high - 1)) < within:
+        return "unchanged"
+    return "changed" if side(factor, 1, log=True) else "undecided"

@@ -1,25 +1,16 @@
 """The published procedure beside the corrected one: eigenvectors, ‖B‖, closed form and cost."""
 
-from collections.abc import Callable
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
-from valleyscope.figures.landscape.shared import (
-    BARS,
-    GEOMETRIC,
-    PROCEDURES,
-    intervals_over,
-    k_axis,
-    positive,
-    quoted,
-)
-from valleyscope.figures.style import COLOURS, interval, log_spread, new_figure, spread
+from valleyscope.figures.captions import repeats
+from valleyscope.figures.landscape.shared import BARS, GEOMETRIC, PROCEDURES, k_axis
+from valleyscope.figures.panels import positive
+from valleyscope.figures.style import COLOURS, Picture, error_bar, new_figure
 from valleyscope.readings.cost import shared_k
-from valleyscope.readings.intervals import geometric_mean
+from valleyscope.readings.intervals import geometric_mean, quoted
 
 EXACT = COLOURS[2]
 LINES = BARS | {"markersize": 3, "mew": 0, "lw": 1}
@@ -27,33 +18,35 @@ SETUP = ["I subspace", "II coefficients"]
 QUANTITIES = [
     "orthogonality", "wrong_signs", "norm_B", "norm_B_exact", "gaussian_moment", "direct", "direct_se", "value",
 ]  # fmt: skip
-RESOLVED = 2  # standard errors of direct − a² from which that difference is read
 
 
-def by_quantity(published: pd.DataFrame) -> pd.DataFrame:
+def by_quantity(published: pd.DataFrame, resolved: float) -> pd.DataFrame:
     """A row a (seed, k, procedure), a column a quantity, and the ratios taken within that row.
 
-    `beyond`: closed form over direct Monte Carlo without a² in either; NaN where direct Monte Carlo
-    does not resolve what it adds to a².
+    `beyond`: closed form over direct Monte Carlo without a² in either; NaN where direct Monte Carlo does
+    not exceed a² by `resolved` standard errors.
     """
     wide = published.pivot(index=["seed", "k", "procedure"], columns="quantity", values="value")
     wide = wide.reindex(columns=QUANTITIES).reset_index()
     beyond = wide["direct"] - wide["value"]
-    resolved = beyond > RESOLVED * wide["direct_se"]
+    told_apart = beyond > resolved * wide["direct_se"]
     return wide.assign(
         excess=wide["norm_B"] / wide["norm_B_exact"],
         whole=wide["gaussian_moment"] / wide["direct"],
         share=wide["value"] / wide["direct"],
-        beyond=((wide["gaussian_moment"] - wide["value"]) / beyond).where(resolved),
+        beyond=((wide["gaussian_moment"] - wide["value"]) / beyond).where(told_apart),
     )
 
 
 def draw(
-    published: pd.DataFrame, published_eigenvalues: pd.DataFrame, timing: pd.DataFrame
-) -> tuple[Figure, str]:
-    """Top: eigenvalues, orthogonality, ‖B‖. Bottom: closed form over Monte Carlo, cost."""
+    published: pd.DataFrame, published_eigenvalues: pd.DataFrame, timing: pd.DataFrame, *, resolved: float
+) -> Picture:
+    """Top: eigenvalues, orthogonality, ‖B‖. Bottom: closed form over Monte Carlo, cost.
+
+    resolved: standard errors from which direct Monte Carlo tells Δ₂ from a².
+    """
     figure, (top, bottom) = new_figure(4.8, rows=2, columns=3)
-    wide, k = by_quantity(published), published["k"].min()
+    wide, k = by_quantity(published, resolved), published["k"].min()
     _draw_eigenvalues(top[0], published_eigenvalues[published_eigenvalues["k"] == k])
     top[0].set_title(f"Eigenvalues, k = {k}")
     _draw_against_k(top[1], wide, "orthogonality", log=True)
@@ -67,7 +60,8 @@ def draw(
         panel.set(ylabel="closed form / direct MC")
         panel.set_title(title)
     _draw_cost(bottom[2], timing)
-    return figure, _caption(wide, published_eigenvalues, timing, k)
+    count = published_eigenvalues["rank"].max()
+    return Picture(figure, _caption(wide, count, resolved), _numbers(wide, count, timing, resolved))
 
 
 def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame) -> None:
@@ -92,7 +86,7 @@ def _draw_eigenvalues(panel: plt.Axes, rows: pd.DataFrame) -> None:
 
 def _draw_against_k(panel: plt.Axes, wide: pd.DataFrame, column: str, log: bool) -> None:
     there = positive(wide, column) if log else wide.dropna(subset=column)
-    means = GEOMETRIC if log else {"errorbar": interval}
+    means = GEOMETRIC if log else {"errorbar": error_bar}
     if there.empty:
         panel.text(0.5, 0.5, "resolved nowhere", transform=panel.transAxes, ha="center", color="0.4", size=7)
     for procedure, rows in there.groupby("procedure"):
@@ -140,22 +134,49 @@ def setup_ratio(timing: pd.DataFrame) -> float:
     return total["published"] / total["corrected"]
 
 
-def _caption(wide: pd.DataFrame, eigenvalues: pd.DataFrame, timing: pd.DataFrame, k: int) -> str:
-    last, worst = wide["k"].max(), wide.groupby("procedure")["orthogonality"].max()
+def _at(wide: pd.DataFrame, k: int, column: str, procedure: str = "published", log: bool = False) -> str:
+    return quoted(wide.loc[(wide["k"] == k) & (wide["procedure"] == procedure), column], log=log)
 
-    def at(k: int, column: str, of: Callable = spread, procedure: str = "published") -> str:
-        return quoted(wide.loc[(wide["k"] == k) & (wide["procedure"] == procedure), column], of)
 
+def _caption(wide: pd.DataFrame, count: int, resolved: float) -> str:
+    first, last = wide["k"].min(), wide["k"].max()
     return (
-        f"Of {eigenvalues['rank'].max()} eigenvalues the published procedure gives {at(k, 'wrong_signs')} "
-        f"the wrong sign at k = {k} (corrected: {at(k, 'wrong_signs', procedure='corrected')}); its UᵀU is off the "
-        f"identity by up to {worst['published']:.2g} (corrected: {worst['corrected']:.1e}; any k and seed). Its ‖B‖ is "
-        f"{at(k, 'excess', log_spread)} times the exact one in the same basis at k = {k}, {at(last, 'excess', log_spread)} "
-        f"times at k = {last}. Its closed form is {at(k, 'whole')} times direct Monte Carlo at k = {k} (corrected: "
-        f"{at(k, 'whole', procedure='corrected')}), of which a² alone is {at(k, 'share')} (corrected: "
-        f"{at(k, 'share', procedure='corrected')}). Its stages I + II cost {setup_ratio(timing):.3g} times as many gradients at k = {shared_k(timing)} "
-        f"(one model, medians of calls). Less a², the closed form is compared only where direct Monte Carlo exceeds a² by "
-        f"{RESOLVED} standard errors: {wide['beyond'].notna().sum()} of {len(wide)} measurements (a choice that lowers the ratio). Eigenvalues: a line a seed, symmetric "
-        "logarithmic axis. ‖B‖ and orthogonality: geometric means, ratios (taken within a seed): means, with "
-        f"{intervals_over(wide)}"
+        f"The published procedure gives {_at(wide, first, 'wrong_signs')} of {count} eigenvalues the wrong sign (k = {first}; one "
+        f"direction may count several times) and a ‖B‖ {_at(wide, last, 'excess', log=True)} times the exact one "
+        f"(k = {last}); its closed form is {_at(wide, last, 'whole')} times direct Monte Carlo, of which a² is "
+        f"{_at(wide, last, 'share')}. Less a², {_resolved(wide)} are resolved ({resolved:g} standard errors). "
+        f"{repeats(wide, means='Means (‖B‖: geometric)')}"
     )
+
+
+def _resolved(wide: pd.DataFrame) -> str:
+    return f"{wide['beyond'].notna().sum()} of {len(wide)}"
+
+
+def _numbers(wide: pd.DataFrame, count: int, timing: pd.DataFrame, resolved: float) -> dict[str, str]:
+    """Every quantity at the smallest and largest k, of both procedures; what setup costs."""
+    ends = sorted({wide["k"].min(), wide["k"].max()})
+    told = {
+        "eigenvalues (top left)": "a line a seed, symmetric logarithmic axis",
+        "orthogonality": "geometric means",
+    }
+    for procedure in ("published", "corrected"):
+        worst = wide.loc[wide["procedure"] == procedure, "orthogonality"].max()
+        told[f"UᵀU off the identity, {procedure}, any k and seed"] = f"up to {worst:.2g}"
+        for k in ends:
+            at = f"{procedure}, k = {k}"
+            told[f"eigenvalues of {count} with the wrong sign, {at}"] = _at(wide, k, "wrong_signs", procedure)
+            told[f"‖B‖ over the exact one in the same basis, {at}"] = _at(
+                wide, k, "excess", procedure, log=True
+            )
+            told[f"closed form over direct Monte Carlo, {at}"] = _at(wide, k, "whole", procedure)
+            told[f"a² over direct Monte Carlo, {at}"] = _at(wide, k, "share", procedure)
+            told[f"closed form over direct Monte Carlo, both less a², {at}"] = _at(
+                wide, k, "beyond", procedure
+            )
+    told[
+        f"stages I + II at k = {shared_k(timing)}, gradients, published over corrected (one model, medians of calls)"
+    ] = f"{setup_ratio(timing):.3g}"
+    told[f"measurements in which direct Monte Carlo exceeds a² by {resolved:g} standard errors: only these are compared "
+         "less a², which lowers the ratio"] = _resolved(wide)  # fmt: skip
+    return told

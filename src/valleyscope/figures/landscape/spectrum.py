@@ -3,26 +3,19 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from valleyscope.figures.landscape.shared import (
-    BARS,
-    GEOMETRIC,
-    intervals_over,
-    k_axis,
-    positive,
-    quoted,
-    shades,
-)
-from valleyscope.figures.repeats import listed
-from valleyscope.figures.style import COLOURS, interval, new_figure, spread
+from valleyscope.figures.captions import listed, repeats
+from valleyscope.figures.landscape.shared import BARS, GEOMETRIC, k_axis
+from valleyscope.figures.panels import positive, shades
+from valleyscope.figures.style import COLOURS, Picture, error_bar, new_figure
+from valleyscope.readings.intervals import quoted
 from valleyscope.readings.landscape import REGIMES
 
 DASHES = {"same": "-", "moved": "--"}  # weights of the other Hessian
 
 
-def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame) -> tuple[Figure, str]:
+def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame) -> Picture:
     """Top: eigenvalues by rank in both regimes, density. Bottom: overlap of eigenspaces of two k."""
     figure, (top, bottom) = new_figure(4.6, rows=2, columns=3)
     colours = shades(pd.concat([eigenvalues["k"], spectrum["k"]]))
@@ -34,14 +27,14 @@ def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame)
             _draw_eigenvalues(panel, rows, colours)
         panel.set_title(f"Leading, {name}")
     top[1].sharey(top[0])
-    _draw_density(top[2], spectrum, colours, (drift["chance"] / drift["dim"]).median())
+    _draw_density(top[2], spectrum, colours, 1 / _size(drift))
     drift = drift.assign(other=drift["k_other"].eq(drift["k"] + 1).map({True: "k+1", False: "2k"}))
     dims = shades(drift["dim"], COLOURS)
     for panel, (other, rows) in zip(bottom, _by_other(drift), strict=False):
         _draw_overlap(panel, rows, dims)
         panel.set_title(f"Eigenspaces of $H^{{(k)}}$ and $H^{{({other})}}$")
     _draw_legends(bottom[2], colours, dims)
-    return figure, _caption(eigenvalues, spectrum, drift)
+    return Picture(figure, _caption(eigenvalues, drift), _numbers(eigenvalues, spectrum, drift))
 
 
 def of_shared_ranks(eigenvalues: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +62,7 @@ def _draw_density(panel: plt.Axes, spectrum: pd.DataFrame, colours: dict, one: f
     """
     shown = spectrum[spectrum["k"].isin(_of_densities(spectrum))]
     sns.lineplot(
-        shown, x="relative", y="density", hue="k", palette=colours, errorbar=interval, lw=0.8,
+        shown, x="relative", y="density", hue="k", palette=colours, errorbar=error_bar, lw=0.8,
         legend=False, ax=panel,
     )  # fmt: skip
     panel.axhline(one, color="0.5", ls=":", lw=0.8)
@@ -87,7 +80,7 @@ def _of_densities(spectrum: pd.DataFrame) -> list[int]:
 def _draw_overlap(panel: plt.Axes, rows: pd.DataFrame, colours: dict) -> None:
     for weights, part in rows.groupby("weights_other"):
         sns.lineplot(
-            part, x="k", y="overlap", hue="dim", palette=colours, errorbar=interval, ls=DASHES[weights],
+            part, x="k", y="overlap", hue="dim", palette=colours, errorbar=error_bar, ls=DASHES[weights],
             marker="o", markersize=3, mew=0, lw=1, legend=False, ax=panel, **BARS,
         )  # fmt: skip
     for dim, chance in rows.groupby("dim")["chance"].first().items():
@@ -110,31 +103,53 @@ def _draw_legends(panel: plt.Axes, colours: dict, dims: dict) -> None:
     panel.legend(handles=styles, loc="lower left")
 
 
-def _caption(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame) -> str:
-    changes = [
-        f"by the factor {_change(rows)} {REGIMES[regime]} (k = {rows['k'].min()} to {rows['k'].max()})"
-        for regime, rows in eigenvalues.groupby("regime", sort=False)
-    ]
-    shares = spectrum.drop_duplicates(["seed", "k"]).groupby("k")["negative"]
-    negative = [f"{quoted(rows, spread)} at k = {k}" for k, rows in shares if k in _ends(spectrum)]
-    top = drift[drift["dim"] == drift["dim"].max()]
-    overlaps = [
-        f"with H^({other}), {weights} weights: {', '.join(_at_ends(rows[rows['weights_other'] == weights]))}"
-        for other, rows in _by_other(top)
-        for weights in DASHES
-        if weights in set(rows["weights_other"])
-    ]
-    largest = eigenvalues.groupby(["regime", "seed", "k"])["eigenvalue"].transform("max")
-    return (
-        f"With k the largest eigenvalue of H^(k) changes {', '.join(changes)}, same seed at both k. The share of "
-        f"negative eigenvalues is {', '.join(negative)}. Overlap of the top-{top['dim'].iloc[0]} eigenspace of H^(k), "
-        f"a mean squared cosine (chance {top['chance'].iloc[0]:.2g}), {'; '.join(overlaps)}. Same weights: both "
-        "Hessians at w_k; moved: the other one at the weights of its own k. Every residual is at most "
-        f"{(eigenvalues['residual'] / largest).max():.1e} of the largest eigenvalue at that regime, seed and k. "
-        f"Geometric means of eigenvalues, means of densities (blurred; x = λ/λ_max; at k = {listed(_of_densities(spectrum))}; "
-        "1/N: one eigenvalue a unit) and overlaps, "
-        f"{intervals_over(eigenvalues)}"
+def _caption(eigenvalues: pd.DataFrame, drift: pd.DataFrame) -> str:
+    """The turn of the largest eigenspace between k and 2k at the largest k, and the largest eigenvalue."""
+    regime = eigenvalues["regime"].iloc[0]
+    rows = eigenvalues[eigenvalues["regime"] == regime]
+    dim, size = drift["dim"].max(), _size(drift)
+    far = drift[(drift["dim"] == dim) & (drift["other"] == "2k")]
+    last = far[far["k"] == far["k"].max()]
+    overlaps = " and ".join(
+        f"{quoted(part['overlap'])} {'with both at w_k' if weights == 'same' else 'with each at its own weights'}"
+        for weights, part in last.groupby("weights_other", sort=False)
     )
+    return (
+        f"The mean squared cosine between the top-{dim} eigenspaces of H^(k) and H^(2k), k = "
+        f"{last['k'].iloc[0]}, is {overlaps} (chance {dim / size:.2g}). From k = {rows['k'].min()} to {rows['k'].max()} the "
+        f"largest eigenvalue changes by the factor {_change(rows)} {REGIMES[regime]}. Densities are blurred; 1/N: one "
+        f"eigenvalue a unit. {repeats(eigenvalues, means='Means (eigenvalues: geometric)', scale=f'N = {size}')}"
+    )
+
+
+def _numbers(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame) -> dict[str, str]:
+    """Changes within a seed, shares of negative eigenvalues, overlaps at the ends of k, worst residual."""
+    told = {}
+    for regime, rows in eigenvalues.groupby("regime", sort=False):
+        ends = f"k = {rows['k'].max()} over k = {rows['k'].min()}"
+        told[f"largest eigenvalue of H^(k), {ends}, same seed, {REGIMES[regime]}"] = _change(rows)
+    for k, rows in spectrum.drop_duplicates(["seed", "k"]).groupby("k"):
+        if k in _ends(spectrum):
+            told[f"share of negative eigenvalues, trajectory, k = {k}"] = quoted(rows["negative"])
+    told["densities are drawn at k"] = listed(_of_densities(spectrum))
+    top = drift[drift["dim"] == drift["dim"].max()]
+    for other, rows in _by_other(top):
+        for weights, part in rows.groupby("weights_other", sort=False):
+            at = {"same": "both at w_k", "moved": "each at the weights of its own k"}[weights]
+            for k in _ends(part):
+                name = f"overlap of the top-{top['dim'].iloc[0]} eigenspaces of H^(k) and H^({other}), {at}, k = {k}"
+                told[name] = quoted(part.loc[part["k"] == k, "overlap"])
+    largest = eigenvalues.groupby(["regime", "seed", "k"])["eigenvalue"].transform("max")
+    worst = (eigenvalues["residual"] / largest).max()
+    told["residual of any eigenpair over the largest eigenvalue at its regime, seed and k"] = (
+        f"at most {worst:.1e}"
+    )
+    return told
+
+
+def _size(drift: pd.DataFrame) -> int:
+    """N, from the overlap D/N that chance gives."""
+    return round((drift["dim"] / drift["chance"]).median())
 
 
 def _ends(rows: pd.DataFrame) -> list[int]:
@@ -144,8 +159,4 @@ def _ends(rows: pd.DataFrame) -> list[int]:
 def _change(rows: pd.DataFrame) -> str:
     """Largest eigenvalue at the largest k over that at the smallest, within a seed."""
     values = rows[rows["rank"] == 1].pivot(index="seed", columns="k", values="eigenvalue")
-    return quoted(values[rows["k"].max()] / values[rows["k"].min()])
-
-
-def _at_ends(rows: pd.DataFrame) -> list[str]:
-    return [f"{quoted(rows.loc[rows['k'] == k, 'overlap'], spread)} at k = {k}" for k in _ends(rows)]
+    return quoted(values[rows["k"].max()] / values[rows["k"].min()], log=True)
