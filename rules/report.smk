@@ -95,11 +95,11 @@ rule write_latex:
         "../envs/environment.yaml"
     params:
         code=digest_of("write_latex"),
-        accuracy=LIMITS["accuracy"],
+        rmse=LIMITS["rmse"],
         folder=lambda w, output: str(Path(output[0]).parent),
     shell:
         "python src/write_latex.py --claims {input.claims:q} --timing {input.timing:q}"
-        " --errors {input.errors:q} --accuracy {params.accuracy} --out {params.folder:q}"
+        " --errors {input.errors:q} --rmse {params.rmse} --out {params.folder:q}"
         " 2>&1 | tee {log:q}"
 
 

@@ -2,7 +2,7 @@
 
 Example:
     python src/write_latex.py --claims results/claims.csv --timing results/timing.csv \\
-        --errors results/accuracy.csv --accuracy 0.01 --out results/tables
+        --errors results/accuracy.csv --rmse 0.01 --out results/tables
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ def main(args):
     claims = read_table(args.claims, ["id", "statement", "value", "low", "high", "side", "verdict"])
     timing = read_table(args.timing, ["procedure", "stage", "estimator", "seconds"])
     errors = read_table(args.errors, ["sigma", "direct", "difference"])
-    costs = cost_table(timing, errors, args.accuracy)
+    costs = cost_table(timing, errors, args.rmse)
     for name, table in (("claims", claims_table(claims)), ("table3", costs)):
         for suffix, text in ((".csv", table.to_csv(index=False)), (".tex", to_latex(table))):
             with write_atomically(args.out / f"{name}{suffix}") as temporary:
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     parser.add_argument("--timing", type=Path, required=True, help="CSV of time_estimators")
     parser.add_argument("--errors", type=Path, required=True, help="CSV of time_estimators: accuracy.csv")
     parser.add_argument(
-        "--accuracy", type=float, required=True, help="relative error that estimators are timed to"
+        "--rmse", type=float, required=True, help="relative error that estimators are timed to"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     stage.arguments.run(main, parser)

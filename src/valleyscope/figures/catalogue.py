@@ -156,7 +156,7 @@ FIGURES = {
             "timing": "procedure k stage estimator seconds products",
             "accuracy": "dim sigma samples direct direct_se quadratic_se difference difference_se",
         },
-        ("accuracy",),
+        ("rmse",),
     ),
     "published": Figure(
         "landscape",

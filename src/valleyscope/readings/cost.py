@@ -18,7 +18,7 @@ def shared_k(timing: pd.DataFrame) -> int:
     return max(set.intersection(*(set(rows["k"]) for _, rows in timing.groupby("procedure"))))
 
 
-def table3(timing: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> pd.DataFrame:
+def table3(timing: pd.DataFrame, errors: pd.DataFrame, rmse: float) -> pd.DataFrame:
     """Table 3, a row a (procedure, estimator), at the k where both procedures are timed.
 
     Of each stage median seconds and sample standard deviation over calls (`_sd`); `end_to_end` seconds and
@@ -42,8 +42,8 @@ def table3(timing: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> pd.Da
     closed = table[table["estimator"] == "gaussian_moment"].set_index("procedure")
     for ratio, column in {"end_to_end_ratio": "end_to_end", "evaluation_ratio": "stage_3"}.items():
         table[ratio] = table[column] / table["procedure"].map(closed[column])
-    at_sigma = _judged(errors, accuracy)
-    table["to_accuracy"] = [time_to(accuracy, row, at_sigma) for _, row in table.iterrows()]
+    at_sigma = _judged(errors, rmse)
+    table["to_accuracy"] = [time_to(rmse, row, at_sigma) for _, row in table.iterrows()]
     return table
 
 
@@ -66,14 +66,14 @@ def bias(errors: pd.DataFrame | pd.Series):
     return abs(errors["difference"]) / errors["direct"]
 
 
-def _judged(errors: pd.DataFrame, accuracy: float) -> pd.Series:
+def _judged(errors: pd.DataFrame, rmse: float) -> pd.Series:
     """The largest σ whose bias allows that accuracy, else the smallest."""
     ordered = errors.sort_values("sigma")
-    allowed = ordered[bias(ordered) <= accuracy]
+    allowed = ordered[bias(ordered) <= rmse]
     return allowed.iloc[-1] if len(allowed) else ordered.iloc[0]
 
 
-def time_to(accuracy: float, row: pd.Series, at_sigma: pd.Series) -> float:
+def time_to(rmse: float, row: pd.Series, at_sigma: pd.Series) -> float:
     """Seconds end to end to a relative error at that σ, with as many draws as the standard error asks for.
 
     row: of `table3`; at_sigma: of its `errors`. Infinite where the quadratic model's bias alone exceeds the
@@ -81,10 +81,10 @@ def time_to(accuracy: float, row: pd.Series, at_sigma: pd.Series) -> float:
     """
     if row["procedure"] != "corrected":
         return np.nan
-    if row["estimator"] not in NO_COEFFICIENTS and bias(at_sigma) > accuracy:
+    if row["estimator"] not in NO_COEFFICIENTS and bias(at_sigma) > rmse:
         return np.inf
     if row["estimator"] == "gaussian_moment":
         return row["end_to_end"]
     error = at_sigma["quadratic_se" if row["estimator"] == "quadratic" else "direct_se"]
-    more = (error / at_sigma["direct"] / accuracy) ** 2
+    more = (error / at_sigma["direct"] / rmse) ** 2
     return row["end_to_end"] + (more - 1) * row["stage_3"]

@@ -51,10 +51,10 @@ def claims_table(claims: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def cost_table(timing: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> pd.DataFrame:
+def cost_table(timing: pd.DataFrame, errors: pd.DataFrame, rmse: float) -> pd.DataFrame:
     """Table 3 of Paper A as text: seconds by stage, and both ratios to the closed form."""
     rows = []
-    for row in table3(timing, errors, accuracy).itertuples():
+    for row in table3(timing, errors, rmse).itertuples():
         stages = [getattr(row, f"stage_{i}") for i in (1, 2, 3)]
         rows.append(
             [row.procedure, ESTIMATORS[row.estimator]]

@@ -69,10 +69,10 @@ def _covered(starts: pd.Series, ends: pd.Series) -> float:
     return total
 
 
-def text_blocks(reference: Path, benchmarks: Path, figures: Path, accuracy: float) -> dict[str, str]:
+def text_blocks(reference: Path, benchmarks: Path, figures: Path, rmse: float) -> dict[str, str]:
     """What README and docs quote from committed tables and captions, by name of the block.
 
-    accuracy: relative error to which Table 3 gives a time.
+    rmse: relative error to which Table 3 gives a time.
     """
     products = read_table(benchmarks / "products.csv", ["library", "operator", "way", "gradients"])
     solvers = read_table(benchmarks / "solvers.csv", ["library", "method", "seconds", "residual"])
@@ -86,7 +86,7 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path, accuracy: floa
         "table3": table3_block(
             read_table(reference / "timing.csv", ["procedure", "stage", "estimator", "seconds"]),
             read_table(reference / "accuracy.csv", ["sigma", "direct", "difference"]),
-            accuracy,
+            rmse,
         ),
         "memory": memory_block(
             read_table(benchmarks / "probe_memory.csv", ["size", "dim", "k", "samples", "peak_bytes"]),
@@ -268,14 +268,14 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def table3_block(timing: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> str:
+def table3_block(timing: pd.DataFrame, errors: pd.DataFrame, rmse: float) -> str:
     """Table 3 of Paper A with the columns it lacks."""
     lines = [
         "| procedure | estimator | I, s | II, s | III, s | evaluation / closed form | end to end, s "
-        f"| end to end / closed form | products | s to {100 * accuracy:g} % |",
+        f"| end to end / closed form | products | s to {100 * rmse:g} % |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in table3(timing, errors, accuracy).itertuples():
+    for row in table3(timing, errors, rmse).itertuples():
         stages = [
             f"{getattr(row, s):.3g} ± {getattr(row, s + '_sd'):.2g}" if pd.notna(getattr(row, s)) else "–"
             for s in ("stage_1", "stage_2", "stage_3")

@@ -10,7 +10,7 @@ from valleyscope.readings.cost import shared_k, table3, time_to
 def test_table_3_adds_up_the_stages_each_estimator_needs():
     timing, errors = cost_tables(**DEFAULT)
     timing.loc[timing["k"] == 128, "seconds"] *= 9  # only the corrected procedure is timed there
-    table = table3(timing, errors, accuracy=0.01).set_index(["procedure", "estimator"])
+    table = table3(timing, errors, rmse=0.01).set_index(["procedure", "estimator"])
     assert list(table.index) == [
         ("corrected", "direct"),
         ("corrected", "direct_unbatched"),
@@ -36,7 +36,7 @@ def test_table_3_adds_up_the_stages_each_estimator_needs():
 def test_a_closed_form_whose_bias_is_too_large_never_gets_there():
     timing, errors = cost_tables(**DEFAULT)
     errors["difference"] = -0.02 * errors["direct"]
-    table = table3(timing, errors, accuracy=0.01).set_index(["procedure", "estimator"]).loc["corrected"]
+    table = table3(timing, errors, rmse=0.01).set_index(["procedure", "estimator"]).loc["corrected"]
     assert np.isinf(table.loc[["quadratic", "gaussian_moment"], "to_accuracy"]).all()
     # The smallest σ is taken, where the standard error is a tenth of 1 %: a hundredth of the draws.
     assert table.loc["direct", "to_accuracy"] == pytest.approx(2 + 0.2 / 100)
@@ -44,7 +44,7 @@ def test_a_closed_form_whose_bias_is_too_large_never_gets_there():
 
 def test_the_accuracy_decides_where_it_is_judged_and_how_many_draws_it_takes():
     timing, errors = cost_tables(**DEFAULT)
-    table = table3(timing, errors, accuracy=0.05).set_index(["procedure", "estimator"]).loc["corrected"]
+    table = table3(timing, errors, rmse=0.05).set_index(["procedure", "estimator"]).loc["corrected"]
     # At σ = 1e-2 the bias is just 5 %; the standard error is twice that at this S: four times the draws.
     assert table.loc["direct", "to_accuracy"] == pytest.approx(2 + 4 * 0.2)
     assert table.loc["gaussian_moment", "to_accuracy"] == pytest.approx(2.05001)
@@ -52,7 +52,7 @@ def test_the_accuracy_decides_where_it_is_judged_and_how_many_draws_it_takes():
 
 def test_time_goes_with_the_square_of_the_accuracy():
     timing, errors = cost_tables(**DEFAULT)
-    row = table3(timing, errors, accuracy=0.01).iloc[0]
+    row = table3(timing, errors, rmse=0.01).iloc[0]
     at = errors.iloc[1]
     assert time_to(0.01, row, at) - 2 == pytest.approx(0.2)
     assert time_to(0.001, row, at) - 2 == pytest.approx(100 * 0.2)

@@ -21,7 +21,7 @@ def test_a_claim_becomes_a_line_of_text():
 
 
 def test_table_3_becomes_a_line_an_estimator():
-    table = cost_table(*cost_tables(**DEFAULT), accuracy=0.01)
+    table = cost_table(*cost_tables(**DEFAULT), rmse=0.01)
     assert table.iloc[0].tolist() == [
         "corrected", "direct Monte Carlo, batched", "2", "–", "0.2", "2.2", "2e+04", "1.07",
     ]  # fmt: skip

@@ -17,14 +17,14 @@ LABELS = {
 } | {("III evaluation", estimator): f"III {name}" for estimator, name in NAMES.items()}
 
 
-def draw(timing: pd.DataFrame, errors: pd.DataFrame, *, accuracy: float) -> Picture:
+def draw(timing: pd.DataFrame, errors: pd.DataFrame, *, rmse: float) -> Picture:
     """Top: calls by stage; end to end. Bottom: stage II against k; time to one accuracy against σ.
 
-    accuracy: that relative standard error of Δ₂^(D).
+    rmse: that relative standard error of Δ₂^(D).
     """
     errors = errors.sort_values("sigma")
     figure, ((one, two), (three, four)) = new_figure(4.9, rows=2, columns=2, height_ratios=[1.5, 1])
-    table = table3(timing, errors, accuracy)
+    table = table3(timing, errors, rmse)
     k = shared_k(timing)
     _draw_stages(one, timing[timing["k"] == k].fillna({"estimator": ""}))
     _draw_end_to_end(two, table)
@@ -38,9 +38,9 @@ def draw(timing: pd.DataFrame, errors: pd.DataFrame, *, accuracy: float) -> Pict
     k_axis(three, coefficients["k"])
     three.set_ylim(medians.min() / 3, medians.max() * 3)
     three.set_title("Stage II, corrected (line: medians)")
-    _draw_times(four, table, errors, accuracy)
+    _draw_times(four, table, errors, rmse)
     return Picture(
-        figure, _caption(timing, table, errors, accuracy), _numbers(timing, table, errors, accuracy)
+        figure, _caption(timing, table, errors, rmse), _numbers(timing, table, errors, rmse)
     )
 
 
@@ -82,11 +82,11 @@ def _draw_end_to_end(panel: plt.Axes, table: pd.DataFrame) -> None:
     panel.set_title("End to end")
 
 
-def _draw_times(panel: plt.Axes, table: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> None:
+def _draw_times(panel: plt.Axes, table: pd.DataFrame, errors: pd.DataFrame, rmse: float) -> None:
     """Hollow: the closed form where its bias exceeds the accuracy, so that it never gets there."""
     rows = table.query("procedure == 'corrected'").set_index("estimator", drop=False)
     for name, colour in (("direct", COLOURS[3]), ("gaussian_moment", COLOURS[0])):
-        times = [time_to(accuracy, rows.loc[name], at) for _, at in errors.iterrows()]
+        times = [time_to(rmse, rows.loc[name], at) for _, at in errors.iterrows()]
         reached = np.isfinite(times)
         shown = np.where(reached, times, rows.loc[name, "end_to_end"])
         panel.plot(errors["sigma"], shown, "-", lw=1, color=colour)
@@ -99,29 +99,29 @@ def _draw_times(panel: plt.Axes, table: pd.DataFrame, errors: pd.DataFrame, accu
     else:
         panel.set_ylim(0, 1.3 * longest)
     panel.legend()
-    panel.set_title(f"To {100 * accuracy:g} % relative standard error")
+    panel.set_title(f"To {100 * rmse:g} % relative standard error")
 
 
-def _caption(timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, accuracy: float) -> str:
+def _caption(timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, rmse: float) -> str:
     """Monte Carlo at the largest σ, where it has most to average."""
     ours = table[table["procedure"] == "corrected"].set_index("estimator", drop=False)
     closed, direct, unbatched = (ours.loc[name] for name in ("gaussian_moment", "direct", "direct_unbatched"))
     last = errors.iloc[-1]
-    never = errors.loc[bias(errors) > accuracy, "sigma"]
+    never = errors.loc[bias(errors) > rmse, "sigma"]
     bent = f" and by its bias never gets there at σ = {listed(never)} (hollow)" if len(never) else ""
     return (
         f"End to end direct Monte Carlo takes {direct['end_to_end_ratio']:.2f} times as long as the closed form (unbatched "
         f"{unbatched['end_to_end_ratio']:.2f}), against {direct['evaluation_ratio']:,.0f} "
         f"({unbatched['evaluation_ratio']:,.0f}) times after setup: stage I, which all need, is "
-        f"{100 * closed['stage_1'] / closed['end_to_end']:.0f} % of the closed form's time. To {100 * accuracy:g} % at σ = "
-        f"{last['sigma']:g} direct Monte Carlo needs {time_to(accuracy, direct, last):.3g} s; the closed form takes "
+        f"{100 * closed['stage_1'] / closed['end_to_end']:.0f} % of the closed form's time. To {100 * rmse:g} % at σ = "
+        f"{last['sigma']:g} direct Monte Carlo needs {time_to(rmse, direct, last):.3g} s; the closed form takes "
         f"{closed['end_to_end']:.3g} s{bent}. Medians of {len(_gradient(timing))} timed calls (points), one model, all cores; "
         f"k = {shared_k(timing)}, D = {errors['dim'].iloc[0]:.0f}, S = {errors['samples'].iloc[0]:.0f}."
     )
 
 
 def _numbers(
-    timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, accuracy: float
+    timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, rmse: float
 ) -> dict[str, str]:
     """Both ratios of each procedure, stages against each other and over k, times and biases by σ."""
     gradient = _gradient(timing)["seconds"]
@@ -141,8 +141,8 @@ def _numbers(
         f"{by_k.iloc[-1] / by_k.iloc[0]:.2f}"
     )
     for _, at in errors.iterrows():
-        direct = time_to(accuracy, rows.loc[("corrected", "direct")], at)
-        told[f"direct MC to {100 * accuracy:g} % at σ = {at['sigma']:g}, stage I included, s"] = (
+        direct = time_to(rmse, rows.loc[("corrected", "direct")], at)
+        told[f"direct MC to {100 * rmse:g} % at σ = {at['sigma']:g}, stage I included, s"] = (
             f"{direct:.3g}"
         )
         told[f"bias of the closed form at σ = {at['sigma']:g}, % (± standard error)"] = (

@@ -45,14 +45,14 @@ def test_the_cost_of_stage_two_is_followed_over_k():
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "seconds", "never"),
+    ("rmse", "seconds", "never"),
     [(0.01, "22", "0.01"), (0.1, "2.2", None), (0.0005, "8e+03", "0.001, 0.01")],
 )
-def test_the_accuracy_is_handed_over(accuracy, seconds, never):
+def test_the_accuracy_is_handed_over(rmse, seconds, never):
     """At the largest σ direct Monte Carlo's standard error is 0.1 in 0.2 of its 2.2 seconds (S = 64)."""
-    picture = drawn(cost, cost_tables(**DEFAULT), accuracy=accuracy)
-    assert f"To {100 * accuracy:g} % at σ = 0.01 direct Monte Carlo needs {seconds} s" in picture.caption
-    assert f"direct MC to {100 * accuracy:g} % at σ = 0.01, stage I included, s: {seconds}" in told(picture)
+    picture = drawn(cost, cost_tables(**DEFAULT), rmse=rmse)
+    assert f"To {100 * rmse:g} % at σ = 0.01 direct Monte Carlo needs {seconds} s" in picture.caption
+    assert f"direct MC to {100 * rmse:g} % at σ = 0.01, stage I included, s: {seconds}" in told(picture)
     assert ("never" in picture.caption) == (never is not None)
     assert never is None or f"at σ = {never} (hollow)" in picture.caption
-    assert picture.figure.axes[3].get_title(loc="left") == f"To {100 * accuracy:g} % relative standard error"
+    assert picture.figure.axes[3].get_title(loc="left") == f"To {100 * rmse:g} % relative standard error"
