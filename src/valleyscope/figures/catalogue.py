@@ -195,7 +195,7 @@ FIGURES = {
             "path_curvature": "variant kind pair position trace trace_se fisher lambda_max",
             "paths": "variant kind pair length straight",
         },
-        ("low_loss",),
+        ("low_loss", "middle"),
     ),
     "path_groups": Figure(
         "connectivity",
@@ -204,6 +204,7 @@ FIGURES = {
             "path_groups": "variant kind pair position group norm trace trace_se radial",
             "path_curvature": "variant kind pair position trace",
         },
+        ("middle", "resolved"),
     ),
     "path_spectrum": Figure(
         "connectivity",
@@ -213,6 +214,7 @@ FIGURES = {
             "path_eigenvalues": "variant kind pair position rank eigenvalue residual",
             "path_curvature": "variant kind pair position square noise noise_square shared shared_se",
         },
+        ("middle", "large"),
     ),
     "projected_sgd": Figure(
         "connectivity",
@@ -221,6 +223,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position loss",
             "path_losses": "variant kind pair position train_loss",
         },
+        ("inside", "off_floor", "late"),
     ),
     "optimisers": Figure(
         "connectivity",
@@ -229,6 +232,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position loss step_size",
             "path_losses": "variant kind pair position train_loss",
         },
+        ("inside", "off_floor", "late", "reach"),
     ),
     "unprojected": Figure(
         "connectivity",
@@ -237,6 +241,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position distance loss",
             "path_losses": "variant kind pair position train_loss",
         },
+        ("inside", "late"),
     ),
     "path_drift": Figure(
         "connectivity",
@@ -255,6 +260,7 @@ FIGURES = {
             "drift_velocities": "pair learning_rate batch steps velocity predicted descent",
             "drift_exponents": "pair variable exponent predicted formula",
         },
+        ("inside",),
     ),
     "branching": Figure(
         "connectivity",
@@ -263,6 +269,7 @@ FIGURES = {
             "children": "parent line branch position train_loss",
             "children_curvature": "parent branch position trace trace_se",
         },
+        ("tolerances", "vanished", "resolved"),
     ),
     "averages": Figure(
         "connectivity",
@@ -278,6 +285,7 @@ FIGURES = {
             "path_criteria": "variant kind pair position dim sigma value slope curvature cross variance",
             "path_curvature": "variant kind pair position trace",
         },
+        ("middle",),
     ),
     "training": Figure(
         "corpus",
@@ -291,11 +299,11 @@ FIGURES = {
         "benchmarks",
         "",
         {
-            "products": "library operator way round gradients peak_bytes",
+            "products": "library operator way round gradients peak_bytes freed_memory",
             "solvers": "library method round seconds gradients products residual",
             "growth": "axis parameters sequences pairs product_gradients products",
             "warm_starts": "k_before k cold_products warm_products block_products residual_of_old_vectors",
-            "traces": "estimator quantity estimate products",
+            "traces": "estimator quantity repeat estimate products",
         },
     ),
 }

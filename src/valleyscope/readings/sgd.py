@@ -23,9 +23,14 @@ def outward(table: pd.DataFrame) -> pd.Series:
     return (side * (table["position"] - table["start"])).where(side != 0)
 
 
+def within(table: pd.DataFrame, inside: Window) -> pd.DataFrame:
+    """The rows with starts inside."""
+    return table[table["start"].between(inside[0] - 1e-9, inside[1] + 1e-9)]
+
+
 def directed(table: pd.DataFrame, inside: Window) -> pd.DataFrame:
     """The rows with starts inside that have a nearer end, which a start at 0.5 has not, with `outward`."""
-    rows = table[table["start"].between(inside[0] - 1e-9, inside[1] + 1e-9)]
+    rows = within(table, inside)
     return rows[(rows["start"] - 0.5).abs() > 1e-9].assign(outward=outward)
 
 
@@ -109,6 +114,18 @@ def speed_ratio(
     floor = pd.DataFrame({run: floor_share(table, path_losses, run, step, **limits) for run in (over, under)})
     drifts = (moved > 0).all(axis=1) & (floor >= 0.5).all(axis=1)
     return (moved[over] / moved[under]).where(drifts), step
+
+
+def step_sizes(table: pd.DataFrame) -> pd.DataFrame:
+    """RMS length of a step in the first period and over the run, in weights: run, pair, first, whole.
+
+    From the starts that every run has; means over replicas, then over starts, before the square.
+    """
+    means = by_start(table[table["start"].isin(shared_starts(table))], ["step_size"])
+    means = means.groupby(["run", "pair", "step"], as_index=False)["step_size"].mean().dropna()
+    sizes = means.groupby(["run", "pair"])["step_size"]
+    whole = sizes.agg(lambda lengths: np.sqrt(np.mean(lengths**2)))
+    return pd.DataFrame({"first": sizes.first(), "whole": whole}).reset_index()
 
 
 def courses(table: pd.DataFrame, path_losses: pd.DataFrame, inside: Window) -> pd.DataFrame:
