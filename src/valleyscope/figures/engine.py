@@ -79,10 +79,10 @@ def draw(
     found, beside = _solvers(solvers, warm_starts, _count(growth))
     size = growth.query("axis == 'pairs'").iloc[0]
     scale = (
-        f"Medians (lines: range) over {products['round'].nunique()} interleaved rounds, all cores; one trained "
+        f"Medians (lines: range) over {products['round'].nunique()} interleaved rounds; one trained "
         f"transformer, N = {size['parameters']:,.0f}, {size['sequences']:.0f} sequences."
     )
-    rounds = {"rounds of solvers (power iteration: 1)": f"{solvers['round'].max()}"}
+    rounds = {"rounds of solvers, on all cores (power iteration: 1)": f"{solvers['round'].max()}"}
     return Picture(figure, f"{caption} {found} {scale}", numbers | beside | _traces(traces) | rounds)
 
 
@@ -133,9 +133,13 @@ def _solvers(solvers: pd.DataFrame, warm_starts: pd.DataFrame, count: int) -> tu
         "worst residual of the eigenpairs, over the largest eigenvalue": f"{ours.residual:.1e}",
         "worst residual at which deflated power iteration stops": f"{power.residual:.1e}",
         "products of a start from the eigenvectors at k − 1, over a cold start": _share(moved, "warm"),
-        "products of a start from them as a block, over a cold start": _share(moved, "block"),
+        "products of a start from the eigenvectors at k − 1 as a block, over a cold start": _share(
+            moved, "block"
+        ),
         "products of a start from the eigenvectors at the same k, over a cold start": _share(same, "warm"),
-        "products of a start from these as a block, over a cold start": _share(same, "block"),
+        "products of a start from the eigenvectors at the same k as a block, over a cold start": _share(
+            same, "block"
+        ),
         "largest residual of the eigenvectors at k − 1": f"{moved['residual_of_old_vectors'].max():.1e}",
     }
 

@@ -43,9 +43,9 @@ def draw(averages: pd.DataFrame) -> Picture:
         )
     panels[0].set_yticks(range(len(rows)), [name for name, _ in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    clause = f"Intervals are cut at {FARTHEST:g} times the largest mean. " * any(trimmed)
+    clause = f"Cut at {FARTHEST:g} times the largest mean. " * any(trimmed)
     found = _found(table)
-    caption = f"{_finding(found)} Small ticks: logarithmic beyond. {clause}{_repeats(averages)}"
+    caption = f"{_finding(found)} Axes with small ticks: logarithmic beyond. {clause}{_repeats(averages)}"
     return Picture(figure, caption, _numbers(averages, found))
 
 
@@ -104,22 +104,23 @@ def _finding(found: dict[str, pd.DataFrame]) -> str:
     last = [name for name in found if name.startswith("middle")][-1:]
     told = [name for name in ("path interior", *last, "SWA") if name in found]
     words = [_word(found[name], column) for name in told for column in HELD_OUT]
-    parts = [
-        f"{name}: "
-        + ", ".join(f"{label} {_verdict(found[name], column)}" for column, label in HELD_OUT.items())
-        for name in told
-    ]
+    parts = [f"{name}: {_told(found[name], numbers=name not in last)}" for name in told]
     return (
-        f"On held-out data averages are better than what they average in {words.count('better')} of {len(words)} "
+        f"Averages are better on held-out data than what they average in {words.count('better')} of {len(words)} "
         f"comparisons; {'; '.join(parts)}."
     )
+
+
+def _told(rows: pd.DataFrame, numbers: bool) -> str:
+    write = _verdict if numbers else _word
+    return ", ".join(f"{label} {write(rows, column)}" for column, label in HELD_OUT.items())
 
 
 def _word(rows: pd.DataFrame, column: str) -> str:
     """Better or worse (Tr H: flatter or sharper) where the interval excludes 0."""
     better, worse = ("flatter", "sharper") if column == "trace" else ("better", "worse")
     sign = side(rows[column]) * (1 if QUANTITIES[column][1] else -1)
-    return {1: better, -1: worse, 0: "not shown to differ"}[sign]
+    return {1: better, -1: worse, 0: "not told apart"}[sign]
 
 
 def _verdict(rows: pd.DataFrame, column: str) -> str:

@@ -139,11 +139,10 @@ def order(times: pd.DataFrame) -> dict[float, str]:
 
 
 def _finding(verdicts: dict[str, dict[float, str]], gone: pd.DataFrame, vanished: float) -> str:
-    found = list(verdicts["relative"].values())
+    found, other = (list(verdicts[measure].values()) for measure in ("relative", "over_ends"))
     loss, curvature = found.count("loss"), found.count("curvature")
-    other = list(verdicts["over_ends"].values())
     if loss and not curvature:
-        first = f"The loss barrier between children vanishes before that of Tr H at {loss} of {len(found)} tolerances and after it at none"
+        first = f"The loss barrier between children vanishes before that of Tr H at {loss} of {len(found)} tolerances, after it at none"
     elif curvature and not loss:
         first = f"The barrier of Tr H between children vanishes before that of the loss at {curvature} of {len(found)} tolerances"
     elif loss:
@@ -151,22 +150,22 @@ def _finding(verdicts: dict[str, dict[float, str]], gone: pd.DataFrame, vanished
     else:
         first = "Which barrier between children vanishes first is not shown"
     return (
-        f"{first} (over the line's ends: at {other.count('loss')}, after at {other.count('curvature')}). Below {vanished:g} of "
-        f"the largest, the loss barrier stays from step {_when(gone['loss_time'])} on, Tr H's from "
-        f"{_when(gone['curvature_time'])} on."
+        f"{first} (over the line's ends: {other.count('loss')}, after {other.count('curvature')}). Loss stays below {vanished:g} of "
+        f"the largest barrier from {_when(gone['loss_time'])}, Tr H from {_when(gone['curvature_time'])}."
     )
 
 
 def _when(times: pd.Series) -> str:
     if times.isna().any():
         return f"no step in {times.isna().sum()} of {len(times)} parents"
-    return quoted(times)
+    return f"step {quoted(times)}"
 
 
 def _basin(ratios: pd.DataFrame) -> str:
     """Whether a run's checkpoints see a rise on the way to its end."""
     risen, _ = _risen(ratios)
-    return f"Straight from checkpoint to end, the loss rises above the higher end from {_steps(risen)}."
+    count = ratios["branch"].nunique()
+    return f"Straight from checkpoint to end the loss rises for {len(risen)} of {count} steps."
 
 
 def _risen(ratios: pd.DataFrame) -> tuple[list, list]:
@@ -199,7 +198,7 @@ def _orders(verdicts: dict[str, dict[float, str]]) -> dict[str, str]:
 
 def _times(gone: pd.DataFrame, vanished: float) -> dict[str, str]:
     return {
-        f"step from which the {name} barrier stays below {vanished:g} of the largest": _when(
+        f"from where the {name} barrier stays below {vanished:g} of the largest": _when(
             gone[f"{column}_time"]
         )
         for column, name in (("loss", "loss"), ("curvature", "Tr H"))
@@ -224,10 +223,13 @@ def _last(barriers: pd.DataFrame, resolved: float) -> dict[str, str]:
 
 def _lines(ratios: pd.DataFrame) -> dict[str, str]:
     """Highest loss on lines from checkpoints and between children."""
-    _, flat = _risen(ratios)
+    risen, flat = _risen(ratios)
     by = {key: rows["ratio"] for key, rows in ratios.groupby(["line", "branch"])}
     first, last = ratios["branch"].min(), ratios["branch"].max()
     return {
+        "checkpoints from which the line to the run's end is shown to rise above its higher end": _steps(
+            risen
+        ),
         "checkpoints from which the line to the run's end rises in no parent": _steps(flat),
         **{
             f"highest loss over the higher end's, from step {branch:g} to the end": quoted(
@@ -235,7 +237,9 @@ def _lines(ratios: pd.DataFrame) -> dict[str, str]:
             )
             for branch in dict.fromkeys([first, last])
         },
-        f"the same between children of step {first:g}": quoted(by["children", first], log=True),
+        f"highest loss over the higher end's, between children of step {first:g}": quoted(
+            by["children", first], log=True
+        ),
     }
 
 

@@ -48,8 +48,8 @@ def draw(velocities: pd.DataFrame, exponents: pd.DataFrame, *, inside: tuple[flo
     legend_above(figure, entries | {"formula": {"color": COLOURS[3], "marker": "_", "ls": "none", "ms": 9}})
     by = {variable: rows.set_index("pair") for variable, rows in exponents.groupby("variable")}
     means = "Geometric means (exponents: means)"
-    ends = repeats(velocities, "pair", means, f"positions {span(inside)}, one variable at a time")
-    return Picture(figure, f"{_finding(by)} {clause}{ends}", _numbers(velocities, by))
+    ends = repeats(velocities, "pair", means, f"positions {span(inside)}")
+    return Picture(figure, f"{_finding(by)} {clause}{ends}", _numbers(velocities, by, inside))
 
 
 def _draw_sweep(axes: plt.Axes, rows: pd.DataFrame, variable: str) -> None:
@@ -96,14 +96,16 @@ def _finding(by: dict[str, pd.DataFrame]) -> str:
         for name in LABELS
         if name in by
     ]
-    return f"{' '.join(sentences)} Exponents of the outward velocity: {', '.join(powers)}."
+    return f"{' '.join(sentences)} Exponents of its velocity: {', '.join(powers)}."
 
 
 def _joined(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def _numbers(velocities: pd.DataFrame, by: dict[str, pd.DataFrame]) -> dict[str, str]:
+def _numbers(
+    velocities: pd.DataFrame, by: dict[str, pd.DataFrame], inside: tuple[float, float]
+) -> dict[str, str]:
     numbers = {}
     for name in LABELS:
         if name in by:
@@ -117,7 +119,8 @@ def _numbers(velocities: pd.DataFrame, by: dict[str, pd.DataFrame]) -> dict[str,
         f"velocity of full-batch descent {where}": quoted(at["descent"]),
         "formula": "η²(m − 1)/B, the first order in ηλ",
         "prediction": "theory with the linear recursion on the same grid, no free parameter",
-        "velocity": "entropic displacement (minus descent) towards the nearer end per t_eff = steps x learning rate",
+        "velocity": "entropic displacement (minus descent) towards the nearer end per t_eff = steps x learning rate, mean over "
+        f"positions in {span(inside)}; one variable at a time",
     }
     lost = int((~(velocities["velocity"] > 0)).sum())
     if lost:

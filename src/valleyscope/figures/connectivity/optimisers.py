@@ -44,7 +44,6 @@ IN_WORDS = NAMES | {
 FAIR = [("momentum", "slow"), ("adam", "matched")]
 RATIOS = [*FAIR, ("momentum", "sgd"), ("nesterov", "momentum"), ("decay", "momentum")]
 Window = tuple[float, float]
-Ratio = tuple[pd.Series, int]  # by pair, and the step at which it was taken
 
 
 def draw(
@@ -82,7 +81,7 @@ def draw(
     plain_ticks(speeds.yaxis)
     sizes = step_sizes(table)
     _draw_steps(steps, sizes)
-    found = "; ".join(_sentence(names, *ratios[names]) for names in FAIR if names in ratios)
+    found = "; ".join(_sentence(names, ratios[names][0]) for names in FAIR if names in ratios)
     caption = (
         f"Per step along the path, {found}. A drift is outward, with most replicas on the valley floor. Grey points: single "
         f"pairs. {clause}{repeats(table, 'pair', scale=f'speeds up to {reach:g} of the path')}"
@@ -120,18 +119,25 @@ def _draw_steps(axes: plt.Axes, sizes: pd.DataFrame) -> None:
     axes.set_title("RMS step (open: first)")
 
 
-def _sentence(names: tuple[str, str], ratio: pd.Series, step: int) -> str:
+def _sentence(names: tuple[str, str], ratio: pd.Series) -> str:
     over, under = (IN_WORDS[name] for name in names)
     if ratio.isna().any():
-        return f"{over} against {under} is not determined (no drift in {ratio.isna().sum()} of {len(ratio)} pairs)"
-    found = worded(ratio, "is faster than", "is slower than", "is not shown to differ from", 1, log=True)
-    return f"{over} {found} {under} ({quoted(ratio, log=True)} times)"
+        return f"{over} against {under} is {_verdict(ratio)}"
+    return f"{over} is {_verdict(ratio)} {under} ({quoted(ratio, log=True)} times)"
+
+
+def _verdict(ratio: pd.Series) -> str:
+    """Faster than, slower than, or not; not determined where a pair has no ratio."""
+    if ratio.isna().any():
+        return f"not determined (no drift in {ratio.isna().sum()} of {len(ratio)} pairs)"
+    return worded(ratio, "faster than", "slower than", "not shown to differ from", 1, log=True)
 
 
 def _speeds(ratios: dict, shared: list[float], inside: Window, reach: float) -> dict[str, str]:
     told = {
-        f"speed of {IN_WORDS[names[0]]} over {IN_WORDS[names[1]]}": f"{_sentence(names, *ratio)}, by step {ratio[1]}"
-        for names, ratio in ratios.items()
+        f"speed of {IN_WORDS[over]} over {IN_WORDS[under]}, by step {step}": f"{_verdict(ratio)}"
+        + (f" it ({quoted(ratio, log=True)} times)" if ratio.notna().all() else "")
+        for (over, under), (ratio, step) in ratios.items()
     }
     how = (
         f"outward displacement over steps, from the starts in {span(inside)} that both runs have (all runs: "

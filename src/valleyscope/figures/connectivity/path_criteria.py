@@ -76,7 +76,10 @@ def draw(criteria: pd.DataFrame, curvature: pd.DataFrame, *, middle: Window) -> 
     trimmed |= _draw_ratios(ratios, found, colours)
     _draw_legend(figure, colours)
     ends = repeats(criteria, "pair", scale=f"{MAIN}, D = {dim}, middle: {span(middle)}")
-    caption = f"{_finding(found)} {CUT * trimmed}{ends}"
+    largest = max(share.mean() for share in _shares(criteria).values())
+    caption = (
+        f"{_finding(found)} Var δ makes at most {largest:.2g} of Δ₂^(D) in the mean. {CUT * trimmed}{ends}"
+    )
     return Picture(figure, caption, _numbers(criteria, curvature, found))
 
 
@@ -154,6 +157,12 @@ def _finding(found: Ratios) -> str:
     )
 
 
+def _shares(criteria: pd.DataFrame) -> dict[float, pd.Series]:
+    """Var δ over Δ₂^(D), mean over the path by pair: by σ."""
+    share = (criteria["variance"] / criteria["moment"]).groupby([criteria["sigma"], criteria["pair"]]).mean()
+    return dict(list(share.groupby("sigma")))
+
+
 def _numbers(criteria: pd.DataFrame, curvature: pd.DataFrame, found: Ratios) -> dict[str, str]:
     numbers = {f"{IN_WORDS[name]} in the middle": against_ends(r) for name, r in found["alone"].items()}
     for name in BY_SIGMA:
@@ -166,8 +175,7 @@ def _numbers(criteria: pd.DataFrame, curvature: pd.DataFrame, found: Ratios) -> 
     following_of["a²"] = following(by_sigma[min(by_sigma)], curvature, "value")
     for name, by_pair in following_of.items():
         numbers[f"rank correlation with Tr H along the path, {name}"] = _correlation(by_pair)
-    for sigma, rows in by_sigma.items():
-        share = (rows["variance"] / rows["moment"]).groupby(rows["pair"]).mean()
+    for sigma, share in _shares(criteria).items():
         numbers[f"Var δ over Δ₂^(D), mean over the path, σ = {sigma:g}"] = quoted(share, 2)
     numbers["terms"] = (
         "means over held-out candidates for the next sample; the cross term, which has a sign, enters Δ₂^(D) only"

@@ -193,7 +193,7 @@ def _by_verdict(slopes: pd.DataFrame, name: str, margin: float) -> str:
 
 
 def _finding(slopes: pd.DataFrame, forces: pd.DataFrame, margin: float) -> str:
-    smallest, largest = slopes["learning_rate"].min(), slopes["learning_rate"].max()
+    smallest = slopes["learning_rate"].min()
     slope = slopes[(slopes["learning_rate"] == smallest) & (slopes["predictor"] == "linear")]["slope"]
     within = f"{100 * margin:g} %"
     found = {
@@ -201,14 +201,11 @@ def _finding(slopes: pd.DataFrame, forces: pd.DataFrame, margin: float) -> str:
         "departs": f"departs from theory by more than {within}",
         "undecided": f"is not shown to agree with theory within {within}, nor to depart",
     }[agreement(slope, margin)]
-    ratio = _over_descent(forces)
-    sizes = " and ".join(
-        f"{quoted(ratio[rate], log=True)} (η = {rate:g})" for rate in dict.fromkeys([smallest, largest])
-    )
+    size = _over_descent(forces)[smallest]
     return (
-        f"At η = {smallest:g} the entropic drift {found}: slope {quoted(slope)} of measured on predicted. By η: "
-        f"{_by_verdict(slopes, 'linear', margin)}. It is {sizes} times full-batch descent in size. Bars, bands: "
-        f"{NORMAL:g} standard errors."
+        f"At η = {smallest:g} the entropic drift {found}: slope {quoted(slope)} of measured on predicted. Its size "
+        f"is {quoted(size, log=True)} times full-batch descent's. By η: {_by_verdict(slopes, 'linear', margin)}. Bars, "
+        f"bands: {NORMAL:g} standard errors."
     )
 
 
@@ -225,10 +222,10 @@ def _numbers(both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, mar
         )
         for name, (_, label, _) in PREDICTORS.items()
     }
-    for (rate, name), rows in slopes.groupby(["learning_rate", "predictor"]):
-        at = f"η = {rate:g}, {PREDICTORS[name][1]}"
-        numbers[f"slope, {at}"] = quoted(rows["slope"])
-        numbers[f"χ² per degree of freedom, {at}"] = quoted(rows["chi2_dof"])
+    for name, (_, label, _) in PREDICTORS.items():
+        for rate, rows in slopes[slopes["predictor"] == name].groupby("learning_rate"):
+            numbers[f"slope, η = {rate:g}, {label}"] = quoted(rows["slope"])
+            numbers[f"χ² per degree of freedom, η = {rate:g}, {label}"] = quoted(rows["chi2_dof"])
     for rate, ratio in _over_descent(forces).items():
         numbers[
             f"entropic over full-batch displacement (RMS over positions, the estimate's noise taken out), η = {rate:g}"

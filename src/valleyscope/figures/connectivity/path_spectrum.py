@@ -11,6 +11,7 @@ from valleyscope.figures.connectivity.shared import (
     MAIN,
     NO_DIFFERENCE,
     against_ends,
+    height,
     judged,
     not_drawn,
     span,
@@ -63,7 +64,7 @@ def draw(
     ends = repeats(
         curvature, "pair", "Geometric means (density, alignment: means)", f"{MAIN}, middle: {span(middle)}"
     )
-    caption = f"{_finding(found, by_rank, share, large)} {CUT * any(trimmed)}{ends}"
+    caption = f"{_finding(found, by_rank)} {CUT * any(trimmed)}{ends}"
     return Picture(figure, caption, _numbers(eigenvalues, curvature, by_rank, share, large))
 
 
@@ -131,20 +132,12 @@ def _draw_alignment(panel: plt.Axes, curvature: pd.DataFrame) -> None:
     panel.set_title(r"Alignment of $H$ and $\Sigma$")
 
 
-def _finding(found: dict, by_rank: dict[int, pd.Series], share: pd.DataFrame, large: float) -> str:
-    first, last = share.columns.min(), share.columns.max()
-    ratio = _over(share, last, first)
-    words = {1: "larger than", -1: "smaller than", 0: f"{NO_DIFFERENCE} from"}[judged(ratio)]
+def _finding(found: dict[str, pd.Series], by_rank: dict[int, pd.Series]) -> str:
     return (
-        f"In the middle of the path ‖H‖_F, which the whole spectrum enters, is {against_ends(found['frobenius'])}; the "
-        f"eigenvalue is {_ranks(by_rank)}. The share of the spectrum above {large:g} of the path's largest eigenvalue is at "
-        f"position {last:g} {words} at {first:g} ({quoted(ratio, log=True)} times). Gradient noise Tr Σ is "
-        f"{against_ends(found['noise'])}, its alignment with H {against_ends(found['alignment'])}."
+        f"In the middle of the path, compared with its ends, ‖H‖_F is {height(found['frobenius'])}, the trace of the gradient "
+        f"noise Σ {height(found['noise'])}, its alignment with H {height(found['alignment'])}; the eigenvalue is "
+        f"{_ranks(by_rank)}."
     )
-
-
-def _over(share: pd.DataFrame, last: float, first: float) -> pd.Series:
-    return share[last] / share[first].where(share[first] > 0)
 
 
 def _ranks(by_rank: dict[int, pd.Series]) -> str:
@@ -163,22 +156,23 @@ def _ranks(by_rank: dict[int, pd.Series]) -> str:
 def _numbers(
     eigenvalues: pd.DataFrame, curvature: pd.DataFrame, by_rank: dict, share: pd.DataFrame, large: float
 ) -> dict[str, str]:
+    counted = f"share of the spectrum above {large:g} of the path's largest eigenvalue"
+    numbers = {f"eigenvalue of rank {rank} in the middle": against_ends(r) for rank, r in by_rank.items()}
+    numbers |= {f"{counted}, position {place:g}": quoted(share[place], 2, log=True) for place in share}
+    first, last = share.columns.min(), share.columns.max()
+    ratio = share[last] / share[first].where(share[first] > 0)
+    numbers[f"{counted}, position {last:g} over {first:g}"] = f"{quoted(ratio, log=True)}, {_than(ratio)}"
     error = (curvature["shared_se"] / curvature["shared"].abs()).median()
     residual = (eigenvalues["residual"] / eigenvalues["eigenvalue"].abs()).max()
-    return (
-        {f"eigenvalue of rank {rank} in the middle": against_ends(ratios) for rank, ratios in by_rank.items()}
-        | {
-            f"share of the spectrum above {large:g} of the path's largest eigenvalue, position {position:g}": quoted(
-                share[position], 2, log=True
-            )
-            for position in share
-        }
-        | {
-            "alignment of Σ, the covariance of the samples' gradients, with H (mean over the path)": quoted(
-                curvature.groupby("pair")["alignment"].mean()
-            ),
-            "standard error of one Tr HΣ (median)": f"{100 * error:.2g} %",
-            "largest residual of an eigenvalue, over itself": f"{residual:.1e}",
-        }
-        | not_drawn(pd.concat([eigenvalues["eigenvalue"], curvature["noise"]]))
-    )
+    numbers |= {
+        "alignment of H and Σ, the covariance of the samples' gradients (mean over the path)": quoted(
+            curvature.groupby("pair")["alignment"].mean()
+        ),
+        "standard error of one Tr HΣ (median)": f"{100 * error:.2g} %",
+        "largest residual of an eigenvalue, over itself": f"{residual:.1e}",
+    }
+    return numbers | not_drawn(pd.concat([eigenvalues["eigenvalue"], curvature["noise"]]))
+
+
+def _than(ratio: pd.Series) -> str:
+    return {1: "larger", -1: "smaller", 0: NO_DIFFERENCE}[judged(ratio)]

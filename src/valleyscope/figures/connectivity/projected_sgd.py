@@ -109,7 +109,7 @@ def _finding(final: pd.DataFrame, excess: pd.DataFrame, sgd: pd.DataFrame, insid
     climbed = (sgd["outward"] > 0) & (sgd["loss_change"] > 0)
     return (
         f"Projected SGD with momentum {found}: by {_time(sgd)} its mean outward displacement from starts in "
-        f"{span(inside)} is {quoted(moved)} of the path, on the valley floor {quoted(_on_floor(sgd))}. "
+        f"{span(inside)} is {quoted(moved)} of the path, that of replicas on the valley floor {quoted(_on_floor(sgd))}. "
         f"SGD minus full-batch descent: {quoted(_beyond(excess, inside))} by {_time(final)}. Of {len(sgd)} replicas "
         f"{climbed.sum()} end outward and uphill, {(~sgd['on_floor']).sum()} off the valley floor (filled); crosses: "
         "noise without a force."
@@ -162,6 +162,8 @@ def _late(changes: dict, inside: Window, off_floor: float, late: float) -> dict[
         f"the last {late:g} of the run)": f"{(~sgd['on_floor']).sum()} {of}",
         "outward displacement of replicas of SGD on the valley floor": quoted(_on_floor(sgd)),
         "share of replicas of SGD that end outward and uphill": quoted(uphill(sgd)),
-        f"the same of noise without a force, by {_time(null)}": quoted(uphill(null)),
+        f"share of replicas of noise without a force that are outward and uphill by {_time(null)}": quoted(
+            uphill(null)
+        ),
         "the path's training loss, nats per token": f"{changed} ({quoted(change)})",
     }

@@ -61,6 +61,15 @@ def judged(ratios: pd.Series) -> int:
 def against_ends(ratios: pd.Series, digits: int = 3) -> str:
     """ "higher than at the ends (2 [1.5, 3] times)", lower, or not told apart where the interval covers 1."""
     words = {1: "higher than at the ends", -1: "lower than at the ends", 0: f"{NO_DIFFERENCE} from the ends"}
+    return _with_ratio(words, ratios, digits)
+
+
+def height(ratios: pd.Series, digits: int = 3) -> str:
+    """The same without "than at the ends"."""
+    return _with_ratio({1: "higher", -1: "lower", 0: NO_DIFFERENCE}, ratios, digits)
+
+
+def _with_ratio(words: dict[int, str], ratios: pd.Series, digits: int) -> str:
     measured = quoted(ratios, digits, log=True, nothing="")
     return f"{words[judged(ratios)]} ({measured} times)" if measured else "not measured against the ends"
 

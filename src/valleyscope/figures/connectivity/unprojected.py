@@ -69,18 +69,20 @@ def _found(pairs: pd.DataFrame, late: float) -> tuple[str, dict[str, str]]:
     away, loss = end.loc["free", "distance"], losses.loc["free", "loss"]
     finding = (
         f"Without projection SGD {worded(growth - 1, 'goes on leaving', 'comes back to', 'is not shown to go on leaving')} "
-        f"the path: at {time} it is {quoted(away, log=True)} away, {quoted(growth, log=True)} times as far as at half the "
-        f"time. Its nearest point of the path {worded(moved, 'moves outward', 'moves inward', 'shows no direction')}: "
-        f"{quoted(moved)} of the path. Its minibatch loss, {quoted(loss, log=True)}, is "
-        f"{worded(gap, 'higher than', 'lower than', 'not shown to differ from')} with projection."
+        f"the path: at {time} it is {quoted(away, log=True)} away, {quoted(growth, log=True)} times as far as at half time. "
+        f"The nearest point {worded(moved, 'moves outward', 'moves inward', 'shows no direction')} ({quoted(moved)} of the "
+        f"path). Its minibatch loss is {worded(gap, 'higher than', 'lower than', 'not shown to differ from')} that with "
+        "projection."
     )
     numbers = {
         f"distance from the path at {time}, lengths of weights": quoted(away, log=True),
-        "the same with projection, before each": quoted(end.loc["momentum", "distance"], log=True),
+        "distance from the path with projection, just before each": quoted(
+            end.loc["momentum", "distance"], log=True
+        ),
         "distance over that at half the time": quoted(growth, log=True),
         "outward displacement of the nearest point, of the path": quoted(moved),
-        "the same with projection": quoted(held),
-        "never projected minus projected": quoted(moved - held),
+        "outward displacement with projection, of the path": quoted(held),
+        "outward displacement, never projected minus projected": quoted(moved - held),
         f"minibatch loss over the last {late:g} of the run, nats per token": quoted(loss, log=True),
         "minibatch loss with projection": quoted(losses.loc["momentum", "loss"], log=True),
         "training loss of the path at the nearest points": quoted(losses.loc["free", "path_loss"], log=True),

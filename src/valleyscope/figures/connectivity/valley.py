@@ -42,8 +42,8 @@ def draw(fits: pd.DataFrame, profile: pd.DataFrame, trajectories: pd.DataFrame) 
     _draw_coefficients(coefficients, own)
     at = {cell: _cell(own, *cell, own["step_size"].min()) for cell in CELLS}
     caption = (
-        f"{_finding(at)} Circle: start, square: end of a particle. Means and 95 % t-intervals over "
-        f"{own['seed'].nunique()} seeds of the simulation; V = ½ g(y) x², flat along its floor x = 0."
+        f"{_finding(at)} Circle: start, square: end. Means and 95 % t-intervals over "
+        f"{own['seed'].nunique()} seeds of the simulation; V = ½ g(y) x²."
     )
     return Picture(figure, caption, _numbers(fits, own, at))
 
@@ -143,8 +143,8 @@ def _finding(at: dict) -> str:
         for noise in NOISES
     }
     return (
-        f"Noise in a flat valley {acts} as a potential: c {FORMULAS['log']} for isotropic noise, c = {found['isotropic']}; "
-        f"c {FORMULAS['linear']} for a variance proportional to g, c = {found['proportional']}. Theory's 1/2 lies in "
+        f"Noise in a flat valley {acts} as a potential: c {FORMULAS['log']} if isotropic, c = {found['isotropic']}; "
+        f"c {FORMULAS['linear']} if its variance goes as g, c = {found['proportional']}. Theory's 1/2 lies in "
         f"{_holding(COEFFICIENT, at)}, the paper's 1 before T ln g in {_holding(PUBLISHED, _isotropic(at))}."
     )
 
@@ -171,7 +171,7 @@ def _numbers(fits: pd.DataFrame, own: pd.DataFrame, at: dict) -> dict[str, str]:
             numbers[name] = f"{fine[noise, quantity, law]:.3g}"
     return numbers | {
         "largest change of c when the step is halved under the same noise": f"{max(map(abs, change.values())):.2g}",
-        "the same over half the width of its interval": f"{max(abs(change[cell]) / half[cell] for cell in CELLS):.2g}",
+        "largest change of c over half the width of its interval": f"{max(abs(change[cell]) / half[cell] for cell in CELLS):.2g}",
         "c": "from step h/2, by maximum likelihood (density) and regression through the origin (drift)",
         "dynamics": "dX = -∇V dt + √(2T) dW; along y the temperature T_y is T for the density and 0 for the drift",
         "potential": "V is 0 all along the floor x = 0, so the drift to the flat part is the noise's doing",
