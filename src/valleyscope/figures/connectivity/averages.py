@@ -45,7 +45,7 @@ def draw(averages: pd.DataFrame) -> Picture:
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     clause = f"Cut at {FARTHEST:g} times the largest mean. " * any(trimmed)
     found = _found(table)
-    caption = f"{_finding(found)} Axes with small ticks: logarithmic beyond. {clause}{_repeats(averages)}"
+    caption = f"{_finding(found)} Small ticks: logarithmic beyond. {clause}{_repeats(averages)}"
     return Picture(figure, caption, _numbers(averages, found))
 
 
@@ -94,14 +94,14 @@ def _found(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Differences by repeat: inside the path (mean of its points), of the middle of children by step, of SWA."""
     inside = table[table["source"] == "path"].groupby("repeat")[list(QUANTITIES)].mean()
     children = table[table["source"] == "children"].groupby("branch")
-    middles = {f"middle of children of step {branch:g}": rows for branch, rows in children}
+    middles = {f"children of step {branch:g}": rows for branch, rows in children}
     found = {"path interior": inside} | middles | {"SWA": table[table["source"] == "swa"]}
     return {name: rows for name, rows in found.items() if len(rows)}
 
 
 def _finding(found: dict[str, pd.DataFrame]) -> str:
     """On held-out data: of the interior, of children of the last branch and of SWA."""
-    last = [name for name in found if name.startswith("middle")][-1:]
+    last = [name for name in found if name.startswith("children")][-1:]
     told = [name for name in ("path interior", *last, "SWA") if name in found]
     words = [_word(found[name], column) for name in told for column in HELD_OUT]
     parts = [f"{name}: {_told(found[name], numbers=name not in last)}" for name in told]
@@ -146,7 +146,7 @@ def _numbers(averages: pd.DataFrame, found: dict[str, pd.DataFrame]) -> dict[str
         }
         | {f"{NAMES[column]} at the ends of the path": quoted(ends[column]) for column in QUANTITIES}
         | {
-            "difference": "of an average to what it averages (path, children: mean of the two ends; SWA: last weights)",
+            "difference": "of an average to what it averages (path, middle of two children: mean of the two ends; SWA: last weights)",
             "better, worse, flatter, sharper": "the interval excludes 0",
             "temperature-scaled": "logits divided by the best temperature of the other half of the held-out sequences",
             "units": "losses in nats per token, Tr H in nats, on the training data",

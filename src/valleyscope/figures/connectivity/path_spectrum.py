@@ -61,9 +61,7 @@ def draw(
         rank: middle_over_ends(rows, "eigenvalue", middle) for rank, rows in eigenvalues.groupby("rank")
     }
     share = large_share(spectrum, eigenvalues, large)
-    ends = repeats(
-        curvature, "pair", "Geometric means (density, alignment: means)", f"{MAIN}, middle: {span(middle)}"
-    )
+    ends = repeats(curvature, "pair", scale=f"{MAIN}, middle: {span(middle)}")
     caption = f"{_finding(found, by_rank)} {CUT * any(trimmed)}{ends}"
     return Picture(figure, caption, _numbers(eigenvalues, curvature, by_rank, share, large))
 
@@ -134,8 +132,8 @@ def _draw_alignment(panel: plt.Axes, curvature: pd.DataFrame) -> None:
 
 def _finding(found: dict[str, pd.Series], by_rank: dict[int, pd.Series]) -> str:
     return (
-        f"In the middle of the path, compared with its ends, ‖H‖_F is {height(found['frobenius'])}, the trace of the gradient "
-        f"noise Σ {height(found['noise'])}, its alignment with H {height(found['alignment'])}; the eigenvalue is "
+        f"In the middle of the path, compared with its ends, ‖H‖_F is {height(found['frobenius'])}, gradient noise Tr Σ "
+        f"{height(found['noise'])}, its alignment with H {height(found['alignment'])}; the eigenvalue is "
         f"{_ranks(by_rank)}."
     )
 
@@ -168,6 +166,7 @@ def _numbers(
         "alignment of H and Σ, the covariance of the samples' gradients (mean over the path)": quoted(
             curvature.groupby("pair")["alignment"].mean()
         ),
+        "means of density and alignment": "arithmetic",
         "standard error of one Tr HΣ (median)": f"{100 * error:.2g} %",
         "largest residual of an eigenvalue, over itself": f"{residual:.1e}",
     }

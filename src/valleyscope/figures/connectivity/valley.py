@@ -145,7 +145,7 @@ def _finding(at: dict) -> str:
     return (
         f"Noise in a flat valley {acts} as a potential: c {FORMULAS['log']} if isotropic, c = {found['isotropic']}; "
         f"c {FORMULAS['linear']} if its variance goes as g, c = {found['proportional']}. Theory's 1/2 lies in "
-        f"{_holding(COEFFICIENT, at)}, the paper's 1 before T ln g in {_holding(PUBLISHED, _isotropic(at))}."
+        f"{_count(COEFFICIENT, at)} intervals, the paper's 1 before T ln g in {_count(PUBLISHED, _isotropic(at))}."
     )
 
 
@@ -169,6 +169,11 @@ def _numbers(fits: pd.DataFrame, own: pd.DataFrame, at: dict) -> dict[str, str]:
         ):
             name = f"χ² per degree of freedom, c fitted, {noise} noise, {quantity}, {whose}"
             numbers[name] = f"{fine[noise, quantity, law]:.3g}"
+    for value, whose, cells in (
+        (COEFFICIENT, "theory's 1/2", at),
+        (PUBLISHED, "the paper's 1", _isotropic(at)),
+    ):
+        numbers[f"intervals that do not hold {whose}"] = ", ".join(_missing(value, cells)) or "none"
     return numbers | {
         "largest change of c when the step is halved under the same noise": f"{max(map(abs, change.values())):.2g}",
         "largest change of c over half the width of its interval": f"{max(abs(change[cell]) / half[cell] for cell in CELLS):.2g}",
@@ -186,16 +191,11 @@ def _isotropic(at: dict) -> dict:
     return {cell: values for cell, values in at.items() if cell[0] == "isotropic"}
 
 
-def _holding(value: float, at: dict) -> str:
-    """How many of the intervals hold `value`, and which miss it if only some do."""
-    missed = []
-    for (noise, quantity), values in at.items():
-        _, low, high = interval_of(values)
-        if not low <= value <= high:
-            missed.append(f"{noise} {quantity}")
-    count = len(at)
-    if len(missed) == count:
-        return f"none of the {count} intervals"
-    if missed:
-        return f"{count - len(missed)} of the {count} intervals (not {', '.join(missed)})"
-    return f"all {count} intervals"
+def _missing(value: float, at: dict) -> list[str]:
+    """The cells whose interval does not hold `value`."""
+    ends = {cell: interval_of(values)[1:] for cell, values in at.items()}
+    return [" ".join(cell) for cell, (low, high) in ends.items() if not low <= value <= high]
+
+
+def _count(value: float, at: dict) -> str:
+    return f"{len(at) - len(_missing(value, at))} of {len(at)}"
