@@ -14,7 +14,8 @@ LARGEST = "barriers over the largest barrier of any branch"
 def test_the_findings_are_told_and_the_bytes_are_the_same(tmp_path):
     findings = [
         "between children vanishes before that of Tr H at 10 of 11 tolerances, after it at none",
-        "Loss stays below 0.1 of the largest barrier from step 63.9 [63.9, 63.9], Tr H from step 247 [247, 247]",
+        "Loss stays below 0.1 of the largest barrier from step 63.9 [63.9, 63.9], Tr H from step 247 [247, "
+        "247]",
         "Straight from checkpoint to end the loss rises for 0 of 5 steps",
         "over 3 parent runs",
     ]
@@ -111,7 +112,7 @@ def test_the_times_are_drawn_only_where_every_parent_has_one():
 
 
 def test_cut_intervals_are_said_to_be():
-    """The longest caption: neither barrier vanishes in some parent, though the loss does first where it can."""
+    """The longest caption: neither barrier vanishes in some parent, the loss first elsewhere."""
     children, curvature = children_tables()
     for table, column, base in ((children, "train_loss", 0.02), (curvature, "trace", 600)):
         last = (table["parent"] == 10) & (table["branch"] == 300) & (table["position"] == 0.5)

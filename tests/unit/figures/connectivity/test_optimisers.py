@@ -50,7 +50,7 @@ def test_two_repeats_are_enough():
 )
 def test_each_limit_is_told_and_changes_what_is_seen(limit, words):
     table, losses = speed_tables(["momentum", "slow"], SPEED)
-    # Momentum is slower from starts near the middle and gets faster, and `slow` was off the floor for a while.
+    # Momentum is slower from starts near the middle and gets faster; `slow` is off the floor for a while.
     depth = 0.5 - (table["start"] - 0.5).abs()
     factor = (1 - depth) * (1 + table["step"] / 3000)
     moved = (table["position"] - table["start"]) * factor.where(table["run"] == "momentum", 1)

@@ -9,7 +9,8 @@ from valleyscope.figures.connectivity import path_criteria
 
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(tmp_path):
     findings = [
-        "the curvature-aligned probe rises with it at σ = 0.0001, 0.001, 0.01; a² is not told apart from its ends (1 [1, 1]",
+        "the curvature-aligned probe rises with it at σ = 0.0001, 0.001, 0.01; a² is not told apart from its "
+        "ends (1 [1, 1]",
         "Where Tr H has its barrier (4 [4, 4] times the ends)",
         "D = 16, middle: 0.4 to 0.6",
         "over 3 independent pairs",

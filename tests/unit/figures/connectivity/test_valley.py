@@ -40,7 +40,8 @@ def tables(log=0.5, change=0.001, seeds=SEEDS, scatter=0.01):
 
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(tmp_path):
     findings = [
-        "acts as a potential: c T ln g if isotropic, c = 0.5 [0.475, 0.525] (density) and 0.5 [0.475, 0.525] (drift)",
+        "acts as a potential: c T ln g if isotropic, c = 0.5 [0.475, 0.525] (density) and 0.5 [0.475, 0.525] "
+        "(drift)",
         "c T g/g₀ if its variance goes as g, c = 0.75 [0.725, 0.775] (density)",
         "1/2 lies in 2 of 4 intervals, the paper's 1 before T ln g in 0 of 2",
         "over 3 seeds",
