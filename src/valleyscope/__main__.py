@@ -155,16 +155,17 @@ def run_path(args: argparse.Namespace) -> dict:
             on_step=lambda steps, loss: bar.update(steps),
         )
     tables = {"Curvature": result.curvature, "Drift": result.drift}
-    return _written(args, "Path", result, draw(result.losses, result.curvature, result.drift), tables)
+    picture = draw(result.losses, result.curvature, result.drift, barrier=result.barrier, rise=result.rise)
+    return _written(args, "Path", result, picture, tables)
 
 
-def _written(args: argparse.Namespace, title: str, result, drawn: tuple, tables: dict) -> dict:
-    """Save the result and its page with the figure and caption of `drawn`; returns the summary."""
+def _written(args: argparse.Namespace, title: str, result, picture, tables: dict) -> dict:
+    """Save the result and its page with the picture; returns the summary."""
     from valleyscope.report.pages import write_page
 
     result.save(args.out)
     summary = result.summary()
-    write_page(args.out, f"{title} of {args.model}", *drawn, summary, tables)
+    write_page(args.out, f"{title} of {args.model}", picture, summary, tables)
     return summary
 
 

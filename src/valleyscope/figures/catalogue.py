@@ -201,7 +201,7 @@ FIGURES = {
             "path_curvature": "variant kind pair position trace trace_se fisher lambda_max",
             "paths": "variant kind pair length straight",
         },
-        ("low_loss",),
+        ("low_loss", "middle"),
     ),
     "path_groups": Figure(
         "connectivity",
@@ -210,6 +210,7 @@ FIGURES = {
             "path_groups": "variant kind pair position group norm trace trace_se radial",
             "path_curvature": "variant kind pair position trace",
         },
+        ("middle", "resolved"),
     ),
     "path_spectrum": Figure(
         "connectivity",
@@ -219,6 +220,7 @@ FIGURES = {
             "path_eigenvalues": "variant kind pair position rank eigenvalue residual",
             "path_curvature": "variant kind pair position square noise noise_square shared shared_se",
         },
+        ("middle", "large"),
     ),
     "projected_sgd": Figure(
         "connectivity",
@@ -227,6 +229,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position loss",
             "path_losses": "variant kind pair position train_loss",
         },
+        ("inside", "off_floor", "late"),
     ),
     "optimisers": Figure(
         "connectivity",
@@ -235,6 +238,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position loss step_size",
             "path_losses": "variant kind pair position train_loss",
         },
+        ("inside", "off_floor", "late", "reach"),
     ),
     "unprojected": Figure(
         "connectivity",
@@ -243,6 +247,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position distance loss",
             "path_losses": "variant kind pair position train_loss",
         },
+        ("inside", "late"),
     ),
     "path_drift": Figure(
         "connectivity",
@@ -261,6 +266,7 @@ FIGURES = {
             "drift_velocities": "pair learning_rate batch steps velocity predicted descent",
             "drift_exponents": "pair variable exponent predicted formula",
         },
+        ("inside",),
     ),
     "branching": Figure(
         "connectivity",
@@ -269,6 +275,7 @@ FIGURES = {
             "children": "parent line branch position train_loss",
             "children_curvature": "parent branch position trace trace_se",
         },
+        ("tolerances", "vanished", "resolved"),
     ),
     "averages": Figure(
         "connectivity",
@@ -284,6 +291,7 @@ FIGURES = {
             "path_criteria": "variant kind pair position dim sigma value slope curvature cross variance",
             "path_curvature": "variant kind pair position trace",
         },
+        ("middle",),
     ),
     "training": Figure(
         "corpus",
@@ -297,11 +305,11 @@ FIGURES = {
         "benchmarks",
         "Cost of products and eigenpairs",
         {
-            "products": "library operator way round gradients peak_bytes",
+            "products": "library operator way round gradients peak_bytes freed_memory",
             "solvers": "library method round seconds gradients products residual",
             "growth": "axis parameters sequences pairs product_gradients products",
             "warm_starts": "k_before k cold_products warm_products block_products residual_of_old_vectors",
-            "traces": "estimator quantity estimate products",
+            "traces": "estimator quantity repeat estimate products",
         },
     ),
 }

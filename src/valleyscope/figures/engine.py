@@ -1,13 +1,14 @@
 """The curvature engine beside other libraries: cost of products, eigenpairs, growth."""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from valleyscope.figures.style import COLOURS, new_figure
+from valleyscope.figures.style import COLOURS, Picture, new_figure
 
 LIBRARIES = ("valleyscope", "PyHessian", "curvlinops", "hessian-eigenthings", "SciPy", "torch")
 COLOUR = dict(zip(LIBRARIES, COLOURS, strict=False))
-TOLERANCE = 1e-3
+TOLERANCE = (
+    1e-3  # that benchmarks/measure_engine.py asks of every solver: residual over the largest eigenvalue
+)
 FLOOR = 2  # gradients: six matrix products of the model where a gradient has three
 
 
@@ -37,7 +38,7 @@ def draw(
     growth: pd.DataFrame,
     warm_starts: pd.DataFrame,
     traces: pd.DataFrame,
-) -> tuple[Figure, str]:
+) -> Picture:
     """Left: cost of a Hessian product and of 16 eigenpairs. Right: growth with N, sequences and pairs."""
     figure, ((one, two), (three, four)) = new_figure(4.4, rows=2, columns=2, width_ratios=[1, 1])
     costs = product_costs(products).query("operator == 'Hessian'").iloc[::-1]
@@ -58,7 +59,7 @@ def draw(
     three.set_yticks(range(len(solved)), [_label(c.library, c.method) for c in solved.itertuples()])
     three.set(xscale="log", xlabel="gradients (beside: residual; hollow: above tolerance)")
     three.margins(x=0.2)
-    three.set_title("16 leading eigenpairs")
+    three.set_title(f"{_count(growth)} leading eigenpairs")
 
     for axis, label in {"parameters": "N", "sequences": "sequences"}.items():
         part = growth[growth["axis"] == axis]
@@ -74,7 +75,15 @@ def draw(
     four.plot(part["pairs"], part["products"], "o-", ms=3, color=COLOUR["valleyscope"])
     four.set(xlabel="eigenpairs D", ylabel="products", ylim=(0, None))
     four.set_title("Products for D eigenpairs")
-    return figure, caption(products, solvers, growth, warm_starts, traces)
+    caption, numbers = _products(products)
+    found, beside = _solvers(solvers, warm_starts, _count(growth))
+    size = growth.query("axis == 'pairs'").iloc[0]
+    scale = (
+        f"Medians (lines: range) over {products['round'].nunique()} interleaved rounds; one trained "
+        f"transformer, N = {size['parameters']:,.0f}, {size['sequences']:.0f} sequences."
+    )
+    rounds = {"rounds of solvers, on all cores (power iteration: 1)": f"{solvers['round'].max()}"}
+    return Picture(figure, f"{caption} {found} {scale}", numbers | beside | _traces(traces) | rounds)
 
 
 def _label(library: str, what: str) -> str:
@@ -82,48 +91,71 @@ def _label(library: str, what: str) -> str:
     return library if what == "one vector" else f"{library}, {what}"
 
 
-def caption(products, solvers, growth, warm_starts, traces) -> str:
-    """The findings with their numbers."""
+def _count(growth: pd.DataFrame) -> int:
+    """Eigenpairs that every solver finds."""
+    return growth.loc[growth["axis"] == "parameters", "pairs"].iloc[0]
+
+
+def _products(products: pd.DataFrame) -> tuple[str, dict[str, str]]:
+    """What a product costs: the finding, and the rest."""
     table = product_costs(products).set_index(["library", "operator", "way"])
-    costs, peaks = table["median"], table["peak"]
+    costs, returned = table["median"], table["returned"]
     gradient = products.query("operator == 'gradient'").iloc[0]
     kept = ("valleyscope", "Hessian", "graph kept")
     block = next(key for key in costs.index if key[2].startswith("graph kept, block"))
-    peers = {name: costs[name, "Hessian", "one vector"] for name in LIBRARIES[1:4]}
-    ratios = ", ".join(f"{name} {value / costs[kept]:.2f}" for name, value in peers.items())
-    default = ", ".join(
-        f"{name} {table['returned'][name, 'Hessian', 'one vector'] / table['returned'][kept]:.2f}"
-        for name in peers
+    peers = {name: (name, "Hessian", "one vector") for name in LIBRARIES[1:4]}
+    ratios = ", ".join(f"{name} {costs[key] / costs[kept]:.2f}" for name, key in peers.items())
+    finding = (
+        f"With the graph kept a Hessian-vector product takes {costs[kept]:.2f} gradients ({costs[block]:.2f} a vector in a "
+        f"block) and holds {table['peak'][kept] / gradient['peak_bytes']:.1f} times a gradient's peak memory; relative to "
+        f"it: {ratios}."
     )
+    return finding, {
+        f"cost of a product of {name} over ours, where freed memory goes back to the system": f"{returned[key] / returned[kept]:.2f}"
+        for name, key in peers.items()
+    }
+
+
+def _solvers(solvers: pd.DataFrame, warm_starts: pd.DataFrame, count: int) -> tuple[str, dict[str, str]]:
+    """What eigenpairs cost, also from old eigenvectors: the finding, and the rest."""
     solved = solver_costs(solvers).set_index(["library", "method"])
     ours = solved.loc["valleyscope", "Lanczos"]
     others = solved[solved.index.get_level_values("library") != "valleyscope"]
     best = others[others["residual"] <= TOLERANCE].iloc[0]
     power = solved[solved.index.get_level_values("method").str.startswith("power")].loc["valleyscope"].iloc[0]
     same, moved = warm_starts.query("k == k_before"), warm_starts.query("k != k_before")
+    finding = (
+        f"The leading {count} eigenpairs take {ours.products:.0f} products; {_label(*best.name)} takes "
+        f"{best.seconds / ours.seconds:.1f} times as long, deflated power iteration {power.seconds / ours.seconds:.0f} times. "
+        f"A start from the eigenvectors at k − 1 takes {_share(moved, 'warm')} of the products of a cold one."
+    )
+    return finding, {
+        "worst residual of the eigenpairs, over the largest eigenvalue": f"{ours.residual:.1e}",
+        "worst residual at which deflated power iteration stops": f"{power.residual:.1e}",
+        "products of a start from the eigenvectors at k − 1, over a cold start": _share(moved, "warm"),
+        "products of a start from the eigenvectors at k − 1 as a block, over a cold start": _share(
+            moved, "block"
+        ),
+        "products of a start from the eigenvectors at the same k, over a cold start": _share(same, "warm"),
+        "products of a start from the eigenvectors at the same k as a block, over a cold start": _share(
+            same, "block"
+        ),
+        "largest residual of the eigenvectors at k − 1": f"{moved['residual_of_old_vectors'].max():.1e}",
+    }
+
+
+def _share(starts: pd.DataFrame, way: str) -> str:
+    """Products of a start from old eigenvectors over those of a cold start."""
+    return f"{starts[f'{way}_products'].sum() / starts['cold_products'].sum():.2f}"
+
+
+def _traces(traces: pd.DataFrame) -> dict[str, str]:
+    """Standard deviations of estimators at equal products, over that of Hutchinson's."""
     deviation = traces.groupby(["quantity", "estimator"])["estimate"].std()
-    plain = deviation.xs("Hutchinson", level="estimator")
-    relative = ", ".join(
-        f"{estimator} {value / plain['trace']:.1f}"
-        for estimator, value in deviation["trace"].items()
-        if estimator != "Hutchinson"
-    )
-    beside = next(e for e in traces["estimator"].unique() if e.startswith("Hutchinson beside"))
-    size = growth.query("axis == 'pairs'").iloc[0]
-    return (
-        f"With the graph kept a Hessian-vector product takes {costs[kept]:.2f} gradients ({costs[block]:.2f} a vector "
-        f"in a block) and holds {peaks[kept] / gradient['peak_bytes']:.1f} times a gradient's peak memory; relative "
-        f"to it: {ratios} (where freed memory goes back to the system: {default}). The leading 16 eigenpairs take {ours.products:.0f} products, worst residual "
-        f"{ours.residual:.1e} of the largest eigenvalue; {_label(*best.name)} takes {best.seconds / ours.seconds:.1f} times as long, "
-        f"deflated power iteration {power.seconds / ours.seconds:.0f} times and stops at {power.residual:.1e}. Starting from the "
-        f"eigenvectors at k − 1 took {moved['warm_products'].sum() / moved['cold_products'].sum():.2f} of the products "
-        f"of a cold start, as a block {moved['block_products'].sum() / moved['cold_products'].sum():.2f} (at the same "
-        f"k: {same['warm_products'].iloc[0] / same['cold_products'].iloc[0]:.2f} and "
-        f"{same['block_products'].iloc[0] / same['cold_products'].iloc[0]:.2f}): the old "
-        f"vectors are off by up to {moved['residual_of_old_vectors'].max():.1e}. With {traces['products'].iloc[0]} products "
-        f"each (those of the eigenpairs not counted) the standard deviation of Tr H, over that of Hutchinson's estimator: {relative}; of Tr H², beside the eigenpairs, "
-        f"{deviation['square', beside] / plain['square']:.1f} ({traces['repeat'].nunique()} repeats). One "
-        f"trained transformer, N = {size['parameters']:,.0f}, {size['sequences']:.0f} sequences, all cores; "
-        f"medians (lines: range) over {products['round'].nunique()} interleaved rounds in one process for products, "
-        f"{solvers['round'].max()} for solvers (power iteration: 1)."
-    )
+    at = f"{traces['products'].iloc[0]} products, those of eigenpairs not counted, {traces['repeat'].nunique()} repeats"
+    return {
+        f"standard deviation of {quantity}, {estimator}, over Hutchinson's ({at})": f"{value / deviation[name, 'Hutchinson']:.1f}"
+        for name, quantity in (("trace", "Tr H"), ("square", "Tr H²"))
+        for estimator, value in deviation[name].items()
+        if estimator != "Hutchinson" and (name == "trace" or estimator.startswith("Hutchinson beside"))
+    }

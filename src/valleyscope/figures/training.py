@@ -2,20 +2,20 @@
 
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
-from valleyscope.figures.style import interval, log_interval, log_spread, new_figure, spread
-from valleyscope.readings.intervals import geometric_mean
+from valleyscope.figures.style import Picture, error_bar, log_error_bar, new_figure
+from valleyscope.readings.intervals import geometric_mean, quoted
+from valleyscope.readings.paths import VARIANTS
 
 SPLITS = {"train_loss": "training", "held_out_loss": "held out"}
 
 
-def draw(landscape: pd.DataFrame, minima: pd.DataFrame) -> tuple[Figure, str]:
+def draw(landscape: pd.DataFrame, minima: pd.DataFrame) -> Picture:
     """Loss against sequences seen (Paper A's models) and against steps (Paper B's minima)."""
     figure, (left, right) = new_figure(2.4, columns=2)
     for axes, table, x, average, bars in (
-        (left, landscape, "samples", "mean", interval),
-        (right, minima, "step", geometric_mean, log_interval),
+        (left, landscape, "samples", "mean", error_bar),
+        (right, minima, "step", geometric_mean, log_error_bar),
     ):
         style = "variant" if "variant" in table else "split"
         long = table.melt(
@@ -30,17 +30,21 @@ def draw(landscape: pd.DataFrame, minima: pd.DataFrame) -> tuple[Figure, str]:
     right.set_title("Paper B: a small subset, to its floor")
     last = landscape[landscape["samples"] == landscape["samples"].max()]
     floor = minima[minima["step"] == minima["step"].max()]
-    floors = "; ".join(
-        f"{variant}: {log_spread(rows['train_loss'])}, {log_spread(rows['held_out_loss'])}"
+    floors = ", ".join(
+        f"{quoted(rows['train_loss'], log=True)} ({VARIANTS[variant]})"
         for variant, rows in floor.groupby("variant")
     )
-    gap = last["held_out_loss"] - last["train_loss"]
     caption = (
-        f"Paper A's models end at a held-out loss of {spread(last['held_out_loss'])} nats per token, "
-        f"{spread(gap)} above the training loss. Paper B's minima reach these losses, training and held out: "
-        f"{floors}. "
-        "Training losses are means over the minibatches since the last record. "
-        f"Mean (left) and geometric mean (right) with 95 % t-intervals over {landscape['seed'].nunique()} and "
-        f"{minima['seed'].nunique()} seeds; brackets hold intervals."
+        f"Paper A's models end at a held-out loss of {quoted(last['held_out_loss'])} nats per token, "
+        f"{quoted(last['held_out_loss'] - last['train_loss'])} above the training loss; Paper B's minima reach a training "
+        f"loss of {floors}. Means (left) and geometric means (right) and 95 % t-intervals over "
+        f"{landscape['seed'].nunique()} and {minima['seed'].nunique()} seeds of weights and data order."
     )
-    return figure, caption
+    numbers = {
+        f"held-out loss of Paper B's minima found by {VARIANTS[variant]}, nats per token": quoted(
+            rows["held_out_loss"], log=True
+        )
+        for variant, rows in floor.groupby("variant")
+    }
+    numbers["training losses"] = "means over the minibatches since the last record"
+    return Picture(figure, caption, numbers)

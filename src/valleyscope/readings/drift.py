@@ -9,6 +9,7 @@ import pandas as pd
 from valleyscope.errors import InputError
 
 SETTING = ["learning_rate", "batch", "steps"]
+NORMAL = 1.96  # standard errors to either side that hold 95 %: of many replicas or draws
 
 
 def moment_slope(x, x_error, y, y_error) -> tuple[float, float, float]:
@@ -84,6 +85,14 @@ def velocities(measured: pd.DataFrame, predicted: pd.DataFrame, inside: tuple[fl
             }
         )
     return pd.DataFrame(rows)
+
+
+def directions(drift: pd.DataFrame) -> tuple[int, int, int]:
+    """At how many positions SGD moves outward beyond NORMAL standard errors, inward, of how many but 0.5."""
+    drift = drift[drift["position"] != 0.5]
+    outward = drift["entropic"] * np.sign(drift["position"] - 0.5)
+    sure = outward.abs() > NORMAL * drift["displacement_se"]
+    return int((sure & (outward > 0)).sum()), int((sure & (outward < 0)).sum()), len(drift)
 
 
 def base_setting(table: pd.DataFrame) -> pd.Series:

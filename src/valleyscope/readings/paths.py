@@ -99,10 +99,14 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- curvature
 
 
+def scaled(groups: pd.DataFrame) -> pd.DataFrame:
+    """With ‖W_g‖² Tr H_g (`scaled`), which the norm of a scale-invariant layer cannot change."""
+    return groups.assign(scaled=groups["norm"] ** 2 * groups["trace"])
+
+
 def scaled_trace(groups: pd.DataFrame) -> pd.DataFrame:
-    """Σ_g ‖W_g‖² Tr H_g by pair and position (`scaled`): a scale-invariant layer's norm cannot change it."""
-    scaled = groups.assign(scaled=groups["norm"] ** 2 * groups["trace"])
-    return scaled.groupby(["pair", "position"], as_index=False)["scaled"].sum()
+    """Σ_g ‖W_g‖² Tr H_g by pair and position (`scaled`)."""
+    return scaled(groups).groupby(["pair", "position"], as_index=False)["scaled"].sum()
 
 
 def rises(

@@ -24,9 +24,14 @@ def outward(table: pd.DataFrame) -> pd.Series:
     return (side * (table["position"] - table["start"])).where(side != 0)
 
 
+def within(table: pd.DataFrame, inside: Window) -> pd.DataFrame:
+    """The rows with starts inside."""
+    return table[table["start"].between(inside[0] - 1e-9, inside[1] + 1e-9)]
+
+
 def directed(table: pd.DataFrame, inside: Window) -> pd.DataFrame:
     """The rows with starts inside that have a nearer end, which a start at 0.5 has not, with `outward`."""
-    rows = table[table["start"].between(inside[0] - 1e-9, inside[1] + 1e-9)]
+    rows = within(table, inside)
     return rows[(rows["start"] - 0.5).abs() > 1e-9].assign(outward=outward)
 
 

@@ -5,20 +5,19 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
 
 from valleyscope.artifacts import write_atomically
-from valleyscope.figures.style import save_figure
+from valleyscope.figures.style import Picture, save_figure
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(
-    folder: Path, title: str, figure: Figure, caption: str, summary: dict, tables: dict[str, pd.DataFrame]
+    folder: Path, title: str, picture: Picture, summary: dict, tables: dict[str, pd.DataFrame]
 ) -> None:
-    """Write figure.pdf, .svg, .png, .txt and index.html into `folder`."""
+    """Write figure.pdf, .svg, .png, .txt, .csv and index.html into `folder`."""
     stem = folder / "figure"
-    save_figure(figure, caption, stem.with_suffix(".pdf"))
+    save_figure(picture, stem.with_suffix(".pdf"))
     encoded = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
@@ -26,8 +25,8 @@ def write_page(
     page = environment.get_template("page.html.j2").render(
         title=title,
         source=f"data:image/svg+xml;base64,{encoded}",
-        caption=caption,
-        summary={name: _short(value) for name, value in summary.items()},
+        caption=picture.caption,
+        summary={name: _short(value) for name, value in (summary | picture.numbers).items()},
         tables={
             name: {
                 "columns": list(table.columns),

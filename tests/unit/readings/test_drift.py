@@ -1,8 +1,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+from figure_check import LIMITS
+from sgd_tables import SWEEPS, sweep_tables
 
-from valleyscope.readings.drift import exponents, moment_slope, slopes, velocities
+from valleyscope.readings.drift import (
+    NORMAL,
+    SETTING,
+    base_setting,
+    directions,
+    exponents,
+    moment_slope,
+    slopes,
+    sweep,
+    velocities,
+)
+
+INSIDE = LIMITS["inside"]
 
 
 def test_with_exact_x_the_slope_is_weighted_least_squares():
@@ -70,7 +84,7 @@ def test_slopes_velocities_and_exponents_of_a_known_law():
     found = slopes(measured, predicted)
     for name, truth in (("linear", 2), ("leading", 4), ("followed", 1)):
         assert found[found["predictor"] == name]["slope"].to_numpy() == pytest.approx(truth, rel=1e-3)
-    speed = velocities(measured, predicted)
+    speed = velocities(measured, predicted, INSIDE)
     law = speed["learning_rate"] ** 2 * (speed["steps"] - 1) / speed["batch"]
     assert speed["velocity"].to_numpy() == pytest.approx(law.to_numpy())
     assert speed["predicted"].to_numpy() == pytest.approx(law.to_numpy() / 2)
@@ -87,6 +101,30 @@ def test_slopes_velocities_and_exponents_of_a_known_law():
 def test_no_exponent_where_a_velocity_is_not_positive():
     measured, predicted = synthetic()
     measured.loc[measured["batch"] == 2, "entropic"] *= -1
-    table = exponents(velocities(measured, predicted)).set_index("variable")
+    table = exponents(velocities(measured, predicted, INSIDE)).set_index("variable")
     assert table.loc["batch", "exponent"].isna().all()
     assert table.loc["learning_rate", "exponent"].notna().all()
+
+
+def test_only_positions_inside_count_for_a_velocity():
+    measured, predicted = synthetic()
+    outer = ~measured["position"].between(*INSIDE)
+    measured.loc[outer, "entropic"] *= 100
+    assert velocities(measured, predicted, INSIDE).equals(velocities(synthetic()[0], predicted, INSIDE))
+    wide = velocities(measured, predicted, [0.0, 1.0])
+    assert (wide["velocity"] > 10 * velocities(measured, predicted, INSIDE)["velocity"]).all()
+
+
+def test_a_sweep_varies_one_variable():
+    speeds, _ = sweep_tables()
+    assert base_setting(speeds).to_dict() == {"learning_rate": 0.02, "batch": 4, "steps": 15}
+    for variable, values in SWEEPS.items():
+        rows = sweep(speeds, variable)
+        assert sorted(rows[variable].unique()) == values
+        assert (rows[[name for name in SETTING if name != variable]].nunique() == 1).all()
+
+
+def test_directions_are_counted_beyond_the_error_and_beside_the_middle():
+    drift = pd.DataFrame({"position": [0.1, 0.4, 0.5, 0.6, 0.9], "displacement_se": 1.0})
+    drift["entropic"] = [-NORMAL - 0.01, NORMAL - 0.01, 9.0, -9.0, 9.0]
+    assert directions(drift) == (2, 1, 4)

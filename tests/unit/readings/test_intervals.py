@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from valleyscope.readings.intervals import quoted, student_interval
+from valleyscope.readings.intervals import (
+    geometric_mean,
+    interval_of,
+    log_interval,
+    measured,
+    quoted,
+    side,
+    student_interval,
+)
 
 
 def test_agrees_with_scipys_t_test():
@@ -36,3 +44,42 @@ def test_words_count_the_repeats_that_have_a_value():
 def test_no_number_is_minus_zero():
     assert quoted([-1e-3, 1e-3], 1, form="f") == "0.0 [0.0, 0.0]"
     assert quoted([-0.0, 0.0]) == "0 [0, 0]"
+
+
+def test_intervals_of_logarithms_are_those_of_a_geometric_mean():
+    mean, low, high = log_interval([1.0, 10.0, 100.0])
+    assert mean == pytest.approx(geometric_mean([1.0, 10.0, 100.0])) == pytest.approx(10)
+    assert low < 10 < high
+    assert low * high == pytest.approx(100)
+    for value in (0.0, -1.0, np.nan):
+        assert np.isnan(log_interval([1.0, value])).all()
+
+
+def test_repeats_without_a_value_are_left_out():
+    assert measured([1.0, np.nan, np.inf, -1.0]).tolist() == [1, -1]
+    assert measured([1.0, 0.0, -1.0], log=True).tolist() == [1]
+    assert interval_of([1.0, np.nan, 3.0]) == student_interval([1.0, 3.0])
+    assert interval_of([1.0, -1.0, 4.0], log=True) == log_interval([1.0, 4.0])
+    assert interval_of([5.0, np.nan])[0] == 5
+    assert np.isnan(interval_of([5.0])[1:]).all()
+    assert np.isnan(interval_of([])).all()
+
+
+def test_a_side_is_that_of_the_whole_interval():
+    assert side([1.0, 1.1, 0.9]) == 1
+    assert side([1.0, 1.1, 0.9], reference=2.0) == -1
+    assert side([1.0, -1.0, 0.5]) == 0
+    assert side([1.0]) == 0
+    assert side([1 + 1e-15, 1 + 1e-15], 1, log=True) == 0
+    assert side(np.log([1 + 1e-15, 1 + 1e-15])) == 0
+    assert side([2.0, 2.1], 1, log=True) == 1
+    assert side([1.0, 1.1, np.nan]) == 1
+
+
+def test_numbers_are_quoted_with_their_interval_and_how_many_have_one():
+    assert quoted([1.0, 2.0, 3.0], 2) == "2 [-0.48, 4.5]"
+    assert quoted([1.0, np.nan]) == "1 (1 of 2 repeats)"
+    assert quoted([np.nan]) == "not measured"
+    assert quoted([np.nan], nothing="none") == "none"
+    assert quoted([1.0, 1.0, -1.0], log=True) == "1 [1, 1] (2 of 3 repeats)"
+    assert quoted([0.001, 0.001], 1, form="e") == "1.0e-03 [1.0e-03, 1.0e-03]"

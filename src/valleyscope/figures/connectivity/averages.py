@@ -3,12 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from valleyscope.figures.repeats import quoted, shown
-from valleyscope.figures.style import COLOURS, interval, new_figure
+from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.averages import ENDS, differences
+from valleyscope.readings.intervals import interval_of, quoted, side
 
 QUANTITIES = {  # column: label, whether more is better, words for more and for less
     "accuracy": ("accuracy", True),
@@ -24,13 +23,13 @@ NAMES = {
     "train_loss": "training loss",
     "trace": "Tr H",
 }
+HELD_OUT = {"accuracy": "accuracy", "scaled_loss": "scaled loss"}  # told in the caption
 SOURCES = {"path": COLOURS[0], "children": COLOURS[3], "swa": COLOURS[2]}
 WIDE = 20  # largest over median size of the differences from which an axis is logarithmic beyond the median
-
 FARTHEST = 3  # times the largest mean: there intervals are cut, of few repeats they are many times as long
 
 
-def draw(averages: pd.DataFrame) -> tuple[Figure, str]:
+def draw(averages: pd.DataFrame) -> Picture:
     """A panel a quantity, a row an average, from path interior over children to SWA."""
     table = differences(averages)
     rows = _rows(table)
@@ -44,8 +43,10 @@ def draw(averages: pd.DataFrame) -> tuple[Figure, str]:
         )
     panels[0].set_yticks(range(len(rows)), [name for name, _ in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    clause = f"Intervals are cut at {FARTHEST:g} times the largest mean. " * any(trimmed)
-    return figure, _caption(table, averages, clause)
+    clause = f"Cut at {FARTHEST:g} times the largest mean. " * any(trimmed)
+    found = _found(table)
+    caption = f"{_finding(found)} Small ticks: logarithmic beyond. {clause}{_repeats(averages)}"
+    return Picture(figure, caption, _numbers(averages, found))
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -62,9 +63,8 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _draw_panel(axes: plt.Axes, rows: list[tuple[str, pd.DataFrame]], column: str) -> bool:
     means = np.array([part[column].mean() for _, part in rows])
     for place, (_, part) in enumerate(rows):
-        mean, ends = part[column].mean(), interval(part[column])
-        errors = [[mean - ends[0]], [ends[1] - mean]]
-        colour = SOURCES[part["source"].iloc[0]]
+        mean, low, high = interval_of(part[column])
+        errors, colour = [[mean - low], [high - mean]], SOURCES[part["source"].iloc[0]]
         axes.errorbar(mean, place, xerr=errors, fmt="o", ms=3.5, capsize=1.5, lw=1, color=colour)
     axes.axvline(0, color="0.6", lw=0.7, zorder=0)
     axes.set_xlabel("difference")
@@ -90,58 +90,65 @@ def _scale(axes: plt.Axes, sizes: np.ndarray) -> bool:
     return bool(low < -edge or high > edge)
 
 
-def _caption(table: pd.DataFrame, averages: pd.DataFrame, clause: str) -> str:
-    interior = table[table["source"] == "path"].groupby("repeat")[list(QUANTITIES)].mean()
-    swa = table[table["source"] == "swa"].set_index("repeat")
-    children = table[table["source"] == "children"]
-    ends = averages[(averages["source"] == "path") & averages["point"].isin(ENDS)]
-    ends = ends.groupby("repeat")[["accuracy", "scaled_loss", "held_out_loss", "train_loss", "trace"]].mean()
-    parts = [
-        f"Inside the path (mean of its points) {_described(interior)}, against ends of "
-        + ", ".join(f"{quoted(ends[column])} ({NAMES[column]})" for column in QUANTITIES)
-    ]
-    if len(children):
-        better = {
-            column: _branches(children, column, 1 if more else -1) for column, (_, more) in QUANTITIES.items()
-        }
-        worse = {
-            column: _branches(children, column, -1 if more else 1) for column, (_, more) in QUANTITIES.items()
-        }
-        parts.append(
-            "The middle of two children against their ends, by branch step: "
-            + "; ".join(
-                f"{NAMES[column]} {_sides(column)[0]} for {better[column]}, {_sides(column)[1]} for {worse[column]}"
-                for column in QUANTITIES
-            )
-        )
-    if len(swa):
-        parts.append(f"SWA against the last weights: {_described(swa)}")
-    counts = averages.groupby("source")["repeat"].nunique()
-    names = {"path": "pairs of minima", "children": "parents", "swa": "runs"}
-    repeats = ", ".join(f"{counts[s]} {names[s]} ({s})" for s in SOURCES if s in counts)
+def _found(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Differences by repeat: inside the path (mean of its points), of the middle of children by step, of SWA."""
+    inside = table[table["source"] == "path"].groupby("repeat")[list(QUANTITIES)].mean()
+    children = table[table["source"] == "children"].groupby("branch")
+    middles = {f"children of step {branch:g}": rows for branch, rows in children}
+    found = {"path interior": inside} | middles | {"SWA": table[table["source"] == "swa"]}
+    return {name: rows for name, rows in found.items() if len(rows)}
+
+
+def _finding(found: dict[str, pd.DataFrame]) -> str:
+    """On held-out data: of the interior, of children of the last branch and of SWA."""
+    last = [name for name in found if name.startswith("children")][-1:]
+    told = [name for name in ("path interior", *last, "SWA") if name in found]
+    words = [_word(found[name], column) for name in told for column in HELD_OUT]
+    parts = [f"{name}: {_told(found[name], numbers=name not in last)}" for name in told]
     return (
-        f"{'. '.join(parts)}. Better, worse, flatter, sharper: the interval excludes 0. Differences of one average to what it "
-        "averages (path, children: mean of the two ends; SWA: last weights); losses in nats per token, scaled: logits "
-        "divided by the best temperature of the other half of the held-out sequences; Tr H in nats, on the training data. "
-        f"Axes with small ticks are linear between these and logarithmic beyond. {clause}Mean and 95 % t-interval over {repeats}."
+        f"Averages are better on held-out data than what they average in {words.count('better')} of {len(words)} "
+        f"comparisons; {'; '.join(parts)}."
     )
 
 
-def _sides(column: str) -> tuple[str, str]:
-    return ("flatter", "sharper") if column == "trace" else ("better", "worse")
+def _told(rows: pd.DataFrame, numbers: bool) -> str:
+    write = _verdict if numbers else _word
+    return ", ".join(f"{label} {write(rows, column)}" for column, label in HELD_OUT.items())
 
 
-def _described(table: pd.DataFrame) -> str:
-    """Every quantity: better, worse or not shown to differ, and by how much."""
-    parts = []
-    for column, (_, more) in QUANTITIES.items():
-        side = shown(table[column]) * (1 if more else -1)
-        better, worse = _sides(column)
-        word = {1: better, -1: worse, 0: "not shown to differ"}[side]
-        parts.append(f"{NAMES[column]} is {word} ({quoted(table[column])})")
-    return ", ".join(parts)
+def _word(rows: pd.DataFrame, column: str) -> str:
+    """Better or worse (Tr H: flatter or sharper) where the interval excludes 0."""
+    better, worse = ("flatter", "sharper") if column == "trace" else ("better", "worse")
+    sign = side(rows[column]) * (1 if QUANTITIES[column][1] else -1)
+    return {1: better, -1: worse, 0: "not told apart"}[sign]
 
 
-def _branches(children: pd.DataFrame, column: str, side: int) -> str:
-    found = [f"{branch:g}" for branch, rows in children.groupby("branch") if shown(rows[column]) == side]
-    return ", ".join(found) or "none"
+def _verdict(rows: pd.DataFrame, column: str) -> str:
+    """ "better (0.02 [0.01, 0.03])"."""
+    return f"{_word(rows, column)} ({quoted(rows[column])})"
+
+
+def _repeats(averages: pd.DataFrame) -> str:
+    counts = averages.groupby("source")["repeat"].nunique()
+    names = {"path": "pairs of minima (path)", "children": "parents (children)", "swa": "runs (SWA)"}
+    told = ", ".join(f"{counts[source]} {names[source]}" for source in SOURCES if source in counts)
+    return f"Means and 95 % t-intervals over {told}."
+
+
+def _numbers(averages: pd.DataFrame, found: dict[str, pd.DataFrame]) -> dict[str, str]:
+    ends = averages[(averages["source"] == "path") & averages["point"].isin(ENDS)]
+    ends = ends.groupby("repeat")[list(QUANTITIES)].mean()
+    return (
+        {
+            f"{NAMES[column]}, {name}": _verdict(rows, column)
+            for name, rows in found.items()
+            for column in QUANTITIES
+        }
+        | {f"{NAMES[column]} at the ends of the path": quoted(ends[column]) for column in QUANTITIES}
+        | {
+            "difference": "of an average to what it averages (path, middle of two children: mean of the two ends; SWA: last weights)",
+            "better, worse, flatter, sharper": "the interval excludes 0",
+            "temperature-scaled": "logits divided by the best temperature of the other half of the held-out sequences",
+            "units": "losses in nats per token, Tr H in nats, on the training data",
+        }
+    )

@@ -2,14 +2,14 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from valleyscope.figures.connectivity.shared import CUT
-from valleyscope.figures.landscape.shared import legend_above
-from valleyscope.figures.repeats import GEOMETRIC, band, cut, points, quoted, shown
-from valleyscope.figures.style import COLOURS, log_spread, new_figure
+from valleyscope.figures.captions import repeats
+from valleyscope.figures.connectivity.shared import span
+from valleyscope.figures.panels import CUT, band, cut, legend_above, points
+from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.drift import SETTING, base_setting, sweep
+from valleyscope.readings.intervals import quoted, side
 
 LABELS = {
     "batch": "batch $B$",
@@ -29,8 +29,11 @@ NAMES = {
 }
 
 
-def draw(velocities: pd.DataFrame, exponents: pd.DataFrame) -> tuple[Figure, str]:
-    """Outward velocity against B, η and m, the other two at the base; exponents beside the formula's."""
+def draw(velocities: pd.DataFrame, exponents: pd.DataFrame, *, inside: tuple[float, float]) -> Picture:
+    """Outward velocity against B, η and m, the other two at the base; exponents beside the formula's.
+
+    `inside`: positions over which the velocities are means.
+    """
     figure, panels = new_figure(2.9, columns=4, width_ratios=[1, 1, 1, 0.95])
     for axes, variable in zip(panels, LABELS, strict=False):
         _draw_sweep(axes, sweep(velocities, variable), variable)
@@ -43,15 +46,18 @@ def draw(velocities: pd.DataFrame, exponents: pd.DataFrame) -> tuple[Figure, str
         for name, style in STYLES.items()
     }
     legend_above(figure, entries | {"formula": {"color": COLOURS[3], "marker": "_", "ls": "none", "ms": 9}})
-    return figure, _caption(velocities, exponents, clause)
+    by = {variable: rows.set_index("pair") for variable, rows in exponents.groupby("variable")}
+    means = "Geometric means (exponents: means)"
+    ends = repeats(velocities, "pair", means, f"positions {span(inside)}")
+    return Picture(figure, f"{_finding(by)} {clause}{ends}", _numbers(velocities, by, inside))
 
 
 def _draw_sweep(axes: plt.Axes, rows: pd.DataFrame, variable: str) -> None:
     axes.set(xscale="log", yscale="log")
-    band(axes, rows, variable, "predicted", GEOMETRIC, **STYLES["predicted"])
+    band(axes, rows, variable, "predicted", log=True, **STYLES["predicted"])
     for name, shift in (("descent", 1.05), ("velocity", 1.0)):
         sized = rows.assign(descent=rows["descent"].abs())
-        points(axes, sized, variable, name, GEOMETRIC, shift=lambda x, by=shift: x * by, **STYLES[name])
+        points(axes, sized, variable, name, log=True, shift=lambda x, by=shift: x * by, **STYLES[name])
     grid = sorted(rows[variable].unique())
     axes.set_xticks(grid, [f"{value:g}" for value in grid])
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -72,50 +78,63 @@ def _draw_exponents(axes: plt.Axes, exponents: pd.DataFrame) -> None:
     axes.set(xlim=(-0.5, 2.5), ylabel="exponent")
 
 
-def _caption(velocities: pd.DataFrame, exponents: pd.DataFrame, clause: str) -> str:
-    by = {variable: rows.set_index("pair") for variable, rows in exponents.groupby("variable")}
-    parts = [_sentence(SYMBOLS[name], by[name]) for name in LABELS if name in by]
-    base = base_setting(velocities)
-    at = velocities[(velocities[SETTING] == base).all(axis=1)].set_index("pair")
-    lost = int((~(velocities["velocity"] > 0)).sum())
-    return (
-        f"{_claim(by)} Outward velocity goes as a power of {'; of '.join(parts)}. At the base (B = {base['batch']:g}, η = "
-        f"{base['learning_rate']:g}, m = {base['steps']:g}) it is {quoted(at['velocity'], log_spread)}, predicted "
-        f"{quoted(at['predicted'], log_spread)}, that of full-batch descent {quoted(at['descent'])} lengths of weights per t_eff. "
-        "Formula: η²(m − 1)/B, the first order in ηλ; predicted: theory with the linear recursion on the same grid, no free "
-        "parameter. Velocity: entropic displacement (minus descent) towards the nearer end per t_eff = steps x learning rate, "
-        f"mean over positions in [0.2, 0.8]; one variable at a time. {clause}Mean (velocities: geometric) and 95 % t-interval over "
-        f"{velocities['pair'].nunique()} independent pairs of minima."
-        + (f" {lost} velocities that are not outward cannot be drawn and leave their pair without an exponent." if lost else "")
-    )  # fmt: skip
-
-
-def _claim(by: dict) -> str:
-    """The paper's claim, only as far as the intervals show it."""
+def _finding(by: dict[str, pd.DataFrame]) -> str:
+    """The paper's claim, only as far as the intervals show it, and the exponents."""
     faster = {
         "batch": {-1: "smaller B", 1: "larger B"},
         "learning_rate": {1: "larger η", -1: "smaller η"},
         "steps": {1: "more steps m between projections", -1: "fewer steps m between projections"},
     }
-    signs = {name: shown(rows["exponent"]) for name, rows in by.items()}
+    signs = {name: side(rows["exponent"]) for name, rows in by.items()}
     found = [faster[name][signs[name]] for name in LABELS if signs.get(name)]
-    open_ = [SYMBOLS[name] for name in LABELS if name in signs and not signs[name]]
-    text = f"The entropic drift is faster for {_joined(found)}." if found else ""
-    if open_:
-        text += f"{' ' * bool(text)}A dependence of the drift's speed on {_joined(open_)} is not shown."
-    return text
+    unclear = [SYMBOLS[name] for name in LABELS if signs.get(name) == 0]
+    sentences = [f"The entropic drift is faster for {_joined(found)}."] if found else []
+    if unclear:
+        sentences.append(f"A dependence of the drift's speed on {_joined(unclear)} is not shown.")
+    powers = [
+        f"{quoted(by[name]['exponent'])} in {SYMBOLS[name]} (formula: {by[name]['formula'].mean():.3g})"
+        for name in LABELS
+        if name in by
+    ]
+    return f"{' '.join(sentences)} Exponents of its velocity: {', '.join(powers)}."
 
 
 def _joined(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def _sentence(symbol: str, rows: pd.DataFrame) -> str:
+def _numbers(
+    velocities: pd.DataFrame, by: dict[str, pd.DataFrame], inside: tuple[float, float]
+) -> dict[str, str]:
+    numbers = {}
+    for name in LABELS:
+        if name in by:
+            numbers |= _exponents(SYMBOLS[name], by[name])
+    base = base_setting(velocities)
+    at = velocities[(velocities[SETTING] == base).all(axis=1)]
+    where = f"at B = {base['batch']:g}, η = {base['learning_rate']:g}, m = {base['steps']:g}"
+    numbers |= {
+        f"outward velocity {where}, lengths of weights per t_eff": quoted(at["velocity"], log=True),
+        f"predicted velocity {where}": quoted(at["predicted"], log=True),
+        f"velocity of full-batch descent {where}": quoted(at["descent"]),
+        "formula": "η²(m − 1)/B, the first order in ηλ",
+        "prediction": "theory with the linear recursion on the same grid, no free parameter",
+        "velocity": "entropic displacement (minus descent) towards the nearer end per t_eff = steps x learning rate, mean over "
+        f"positions in {span(inside)}; one variable at a time",
+    }
+    lost = int((~(velocities["velocity"] > 0)).sum())
+    if lost:
+        numbers["velocities that are not outward (not drawn; their pair has no exponent)"] = f"{lost}"
+    return numbers
+
+
+def _exponents(symbol: str, rows: pd.DataFrame) -> dict[str, str]:
+    """Measured, predicted and the formula's; whether the last lies in the interval of the first."""
     formula = rows["formula"].mean()
-    good = rows["exponent"].notna().sum() > 1
-    holds = "in the interval" if not shown(rows["exponent"], formula) else "outside the interval"
-    verdict = f" ({holds})" if good else ""
-    return (
-        f"{symbol} with exponent {quoted(rows['exponent'])}, predicted {quoted(rows['predicted'])}, "
-        f"formula {formula:.3g}{verdict}"
-    )
+    holds = "outside the interval" if side(rows["exponent"], formula) else "in the interval"
+    known = rows["exponent"].notna().sum() > 1
+    return {
+        f"exponent of {symbol}": quoted(rows["exponent"]),
+        f"exponent of {symbol}, predicted": quoted(rows["predicted"]),
+        f"exponent of {symbol}, formula": f"{formula:.3g} ({holds})" if known else f"{formula:.3g}",
+    }

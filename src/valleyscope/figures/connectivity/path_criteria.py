@@ -4,24 +4,23 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from valleyscope.figures.captions import repeats
 from valleyscope.figures.connectivity.shared import (
     ARC,
-    CUT,
+    MAIN,
     NO_DIFFERENCE,
     against_ends,
     compared,
-    intervals_over_pairs,
-    plain_ticks,
+    judged,
     ratio_axis,
     ratio_point,
-    rows_of,
-    side,
+    span,
 )
-from valleyscope.figures.landscape.shared import legend_above, shades, trace, trim, widths
-from valleyscope.figures.style import COLOURS, new_figure, spread
-from valleyscope.readings.intervals import student_interval
-from valleyscope.readings.landscape import TERMS
-from valleyscope.readings.paths import middle_over_ends, over_ends
+from valleyscope.figures.panels import CUT, band, cut, legend_above, plain_ticks, shades, widths
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.intervals import interval_of, quoted, side
+from valleyscope.readings.landscape import moments
+from valleyscope.readings.paths import middle_over_ends, over_ends, rows_of
 
 BARRIER = {"color": "k", "ls": "--", "lw": 1.2}
 ALONE = {  # terms whose ratio to the ends does not depend on σ: label and look
@@ -33,13 +32,24 @@ BY_SIGMA = {  # column: label
     "variance": r"$\mathrm{Var}\,\delta$",
     "moment": r"$\Delta_2^{(D)}$",
 }
-Ratios = dict[str, pd.Series]  # middle over ends by pair, of each term or σ
+IN_WORDS = {
+    "trace": "Tr H",
+    "value": "a²",
+    "slope": "slope term",
+    "curvature": "curvature term",
+    "variance": "Var δ",
+    "moment": "Δ₂^(D)",
+}
+Ratios = dict[
+    str, dict
+]  # middle over ends by pair: of Tr H and the terms without σ ("alone"), of the others by σ
+Window = tuple[float, float]
 
 
-def draw(criteria: pd.DataFrame, curvature: pd.DataFrame) -> tuple[Figure, str]:
+def draw(criteria: pd.DataFrame, curvature: pd.DataFrame, *, middle: Window) -> Picture:
     """Relative to the ends, beside Tr H: the terms at the largest D, Var δ and Δ₂^(D) at each σ; middle over ends."""
     criteria, curvature = at_largest_dim(rows_of(criteria)), rows_of(curvature)
-    criteria = criteria.assign(moment=criteria[TERMS].sum(axis="columns"))
+    criteria = criteria.assign(moment=moments(criteria))
     one = criteria[criteria["sigma"] == criteria["sigma"].min()]
     colours = shades(criteria["sigma"], "Greens_d")
     dim = one["dim"].iloc[0]
@@ -59,13 +69,18 @@ def draw(criteria: pd.DataFrame, curvature: pd.DataFrame) -> tuple[Figure, str]:
         panel.axhline(1, color="0.6", lw=0.7, zorder=0)
         panel.set(yscale="log", xlabel=ARC, ylabel="over the mean of the ends")
         panel.sharey(terms)
-    cut = trim(profiles)
+    trimmed = cut(profiles)
     for panel in profiles:
         plain_ticks(panel.yaxis)
-    found = _found(criteria, curvature)
-    cut |= _draw_ratios(ratios, found, colours)
+    found = _found(criteria, curvature, middle)
+    trimmed |= _draw_ratios(ratios, found, colours)
     _draw_legend(figure, colours)
-    return figure, _caption(criteria, curvature, found, cut)
+    ends = repeats(criteria, "pair", scale=f"{MAIN}, D = {dim}, middle: {span(middle)}")
+    largest = max(share.mean() for share in _shares(criteria).values())
+    caption = (
+        f"{_finding(found)} Var δ makes at most {largest:.2g} of Δ₂^(D) in the mean. {CUT * trimmed}{ends}"
+    )
+    return Picture(figure, caption, _numbers(criteria, curvature, found))
 
 
 def at_largest_dim(criteria: pd.DataFrame) -> pd.DataFrame:
@@ -84,34 +99,32 @@ def following(rows: pd.DataFrame, curvature: pd.DataFrame, name: str) -> pd.Seri
     return pd.Series(values)
 
 
-def _found(criteria: pd.DataFrame, curvature: pd.DataFrame) -> dict[str, Ratios]:
-    """Middle over ends: of Tr H and the terms without σ ("alone"), of Var δ and Δ₂^(D) by σ."""
+def _found(criteria: pd.DataFrame, curvature: pd.DataFrame, window: Window) -> Ratios:
     by_sigma = dict(list(criteria.groupby("sigma")))
-    alone = {name: middle_over_ends(by_sigma[min(by_sigma)], name) for name in ALONE}
-    found = {"alone": {"trace": middle_over_ends(curvature, "trace"), **alone}}
+    alone = {name: middle_over_ends(by_sigma[min(by_sigma)], name, window) for name in ALONE}
+    found = {"alone": {"trace": middle_over_ends(curvature, "trace", window), **alone}}
     for name in BY_SIGMA:
-        found[name] = {f"σ = {sigma:g}": middle_over_ends(rows, name) for sigma, rows in by_sigma.items()}
+        found[name] = {sigma: middle_over_ends(rows, name, window) for sigma, rows in by_sigma.items()}
     return found
 
 
 def _draw_relative(panel: plt.Axes, table: pd.DataFrame, name: str, **style) -> None:
-    rows = table.assign(relative=over_ends(table, name)).sort_values("position")
-    trace(panel, rows, "position", "relative", **style)
+    band(panel, table.assign(relative=over_ends(table, name)), "position", "relative", log=True, **style)
 
 
-def _draw_ratios(panel: plt.Axes, found: dict[str, Ratios], colours: dict) -> bool:
+def _draw_ratios(panel: plt.Axes, found: Ratios, colours: dict) -> bool:
     """Rows: Tr H, the terms, then a row a σ with Var δ (full) above Δ₂^(D) (open)."""
     looks = {"trace": (r"$\mathrm{Tr}\,H$", BARRIER)} | ALONE
     for place, (name, (_, style)) in enumerate(looks.items()):
         ratio_point(panel, place, found["alone"][name], fmt="o", ms=4.5, color=style["color"])
     names = [label for label, _ in looks.values()]
-    for place, colour in enumerate(colours.values(), start=len(names)):
+    for place, (sigma, colour) in enumerate(colours.items(), start=len(names)):
         for shift, column, fill in ((-0.15, "variance", "full"), (0.15, "moment", "none")):
-            ratios = list(found[column].values())[place - len(names)]
-            ratio_point(panel, place + shift, ratios, fmt="o", ms=4.5, fillstyle=fill, color=colour)
-    cut = ratio_axis(panel, [*names, *(rf"$\sigma$ = {sigma:g}" for sigma in colours)], "middle / ends")
+            style = {"fmt": "o", "ms": 4.5, "fillstyle": fill, "color": colour}
+            ratio_point(panel, place + shift, found[column][sigma], **style)
+    trimmed = ratio_axis(panel, [*names, *(rf"$\sigma$ = {sigma:g}" for sigma in colours)], "middle / ends")
     panel.set_title("Middle over ends")
-    return cut
+    return trimmed
 
 
 def _draw_legend(figure: Figure, colours: dict) -> None:
@@ -123,53 +136,57 @@ def _draw_legend(figure: Figure, colours: dict) -> None:
     legend_above(figure, entries, columns=-(-len(entries) // 2))
 
 
-def _caption(criteria: pd.DataFrame, curvature: pd.DataFrame, found: dict[str, Ratios], cut: bool) -> str:
-    alone, dim = found["alone"], criteria["dim"].iloc[0]
-    shares = criteria.assign(share=criteria["variance"] / criteria["moment"]).groupby(["sigma", "pair"])
-    by_sigma = shares["share"].mean().groupby("sigma")
-    held = ", ".join(f"{spread(rows, 2)} at σ = {sigma:g}" for sigma, rows in by_sigma)
+def _finding(found: Ratios) -> str:
+    """Whether Var δ rises where Tr H does, at which σ, and what a² does."""
+    trace, value = found["alone"]["trace"], found["alone"]["value"]
+    if judged(trace) != 1:
+        return (
+            "Tr H shows no clear barrier on these paths, so there is none for the probe to see: in the middle it is "
+            f"{against_ends(trace)}."
+        )
+    at = {
+        1: "rises with it at σ =",
+        0: f"is {NO_DIFFERENCE} from its ends at σ =",
+        -1: "falls at σ =",
+    }
+    point = {1: "rises too", 0: f"is {NO_DIFFERENCE} from its ends", -1: "falls"}[judged(value)]
+    variance = {f"{sigma:g}": ratios for sigma, ratios in found["variance"].items()}
     return (
-        f"{_seen(found)} Middle (0.4 to 0.6) over ends at D = {dim}: of Var δ {compared(found['variance'])}. Of Δ₂^(D) "
-        f"{compared(found['moment'])}. Tr H is {against_ends(alone['trace'])}, a² {against_ends(alone['value'])}, the slope term "
-        f"{against_ends(alone['slope'])}, the curvature term {against_ends(alone['curvature'])}. "
-        f"{_follows(criteria, curvature)} Var δ over Δ₂^(D), mean over the path: {held}. Terms are means over held-out "
-        "candidates for the next sample; the cross term, which has a sign, enters Δ₂^(D) only. AutoNEB between minima of "
-        f"AdamW. {CUT * cut}{intervals_over_pairs(criteria)}"
+        f"Where Tr H has its barrier ({quoted(trace, log=True)} times the ends), Var δ of the curvature-aligned probe "
+        f"{compared(variance, at)}; a² {point} ({quoted(value, log=True)} times)."
     )
 
 
-def _seen(found: dict[str, Ratios]) -> str:
-    """Whether Var δ rises where Tr H does, at which σ, and what a² does."""
-    if side(found["alone"]["trace"]) != 1:
-        return "Tr H shows no clear barrier on these paths, so there is none for the probe to see."
-    rises = {sign: [name for name, r in found["variance"].items() if side(r) == sign] for sign in (1, 0, -1)}
-    parts = [
-        f"{words} {', '.join(rises[sign])}"
-        for sign, words in (
-            (1, "rises with it at"),
-            (0, f"is {NO_DIFFERENCE} from its ends at"),
-            (-1, "falls at"),
-        )
-        if rises[sign]
-    ]
-    point = {1: "rises too", 0: f"is {NO_DIFFERENCE} from its ends", -1: "falls"}[
-        side(found["alone"]["value"])
-    ]
-    return f"Where Tr H has its barrier, Var δ of the curvature-aligned probe {'; '.join(parts)}; a² {point}."
+def _shares(criteria: pd.DataFrame) -> dict[float, pd.Series]:
+    """Var δ over Δ₂^(D), mean over the path by pair: by σ."""
+    share = (criteria["variance"] / criteria["moment"]).groupby([criteria["sigma"], criteria["pair"]]).mean()
+    return dict(list(share.groupby("sigma")))
 
 
-def _follows(criteria: pd.DataFrame, curvature: pd.DataFrame) -> str:
-    """Rank correlation with Tr H along the path."""
-    one = criteria[criteria["sigma"] == criteria["sigma"].min()]
-    values = {
-        f"Var δ (σ = {sigma:g})": following(rows, curvature, "variance")
-        for sigma, rows in criteria.groupby("sigma")
+def _numbers(criteria: pd.DataFrame, curvature: pd.DataFrame, found: Ratios) -> dict[str, str]:
+    numbers = {f"{IN_WORDS[name]} in the middle": against_ends(r) for name, r in found["alone"].items()}
+    for name in BY_SIGMA:
+        for sigma, ratios in found[name].items():
+            numbers[f"{IN_WORDS[name]} in the middle, σ = {sigma:g}"] = against_ends(ratios)
+    by_sigma = dict(list(criteria.groupby("sigma")))
+    following_of = {
+        f"Var δ (σ = {sigma:g})": following(rows, curvature, "variance") for sigma, rows in by_sigma.items()
     }
-    values["a²"] = following(one, curvature, "value")
-    parts = []
-    for name, by_pair in values.items():
-        if len(by_pair) > 1:
-            mean, low, high = student_interval(by_pair)
-            unclear = "" if low > 0 or high < 0 else f", {NO_DIFFERENCE} from 0"
-            parts.append(f"{name} {mean:.2g} [{max(low, -1):.2g}, {min(high, 1):.2g}]{unclear}")
-    return f"Rank correlation with Tr H along the path: {'; '.join(parts) or 'not measured'}."
+    following_of["a²"] = following(by_sigma[min(by_sigma)], curvature, "value")
+    for name, by_pair in following_of.items():
+        numbers[f"rank correlation with Tr H along the path, {name}"] = _correlation(by_pair)
+    for sigma, share in _shares(criteria).items():
+        numbers[f"Var δ over Δ₂^(D), mean over the path, σ = {sigma:g}"] = quoted(share, 2)
+    numbers["terms"] = (
+        "means over held-out candidates for the next sample; the cross term, which has a sign, enters Δ₂^(D) only"
+    )
+    return numbers
+
+
+def _correlation(by_pair: pd.Series) -> str:
+    """Its interval, which ends at ±1; whether it is told apart from 0."""
+    if len(by_pair) < 2:
+        return "not measured"
+    mean, low, high = interval_of(by_pair)
+    unclear = "" if side(by_pair) else f", {NO_DIFFERENCE} from 0"
+    return f"{mean:.2g} [{max(low, -1):.2g}, {min(high, 1):.2g}]{unclear}"

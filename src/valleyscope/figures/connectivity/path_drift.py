@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from valleyscope.figures.connectivity.shared import CUT
-from valleyscope.figures.landscape.shared import legend_above
-from valleyscope.figures.repeats import GEOMETRIC, cut, listed, points, quoted, shown
-from valleyscope.figures.style import COLOURS, interval, log_spread, new_figure
-from valleyscope.readings.drift import SETTING, base_setting
+from valleyscope.figures.captions import listed, repeats
+from valleyscope.figures.panels import CUT, cut, legend_above, points
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.drift import NORMAL, SETTING, base_setting
+from valleyscope.readings.intervals import interval_of, quoted, side
 
 PREDICTORS = {  # of drift_slopes: column of the displacement, label, style
     "linear": ("predicted", "C from the linear recursion", {"color": COLOURS[0], "marker": "o"}),
@@ -18,18 +18,15 @@ PREDICTORS = {  # of drift_slopes: column of the displacement, label, style
 }
 DESCENT = {"color": "0.5", "ls": ":", "lw": 1.2}
 MEASURED = {"color": "k", "fmt": "o", "ms": 3, "lw": 0.8, "capsize": 1.5}
-NORMAL = 1.96  # 95 % of a normal distribution, in standard errors: of many replicas or draws
 SLOPES = (-0.5, 2.5)  # drawn; an interval that reaches further is cut
 MOST = 4  # panels of a row
 FARTHEST = 3  # times the largest linear prediction: points of the others beyond are not drawn
 
 
-def draw(
-    drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame, *, margin: float
-) -> tuple[Figure, str]:
+def draw(drift: pd.DataFrame, predicted: pd.DataFrame, slopes: pd.DataFrame, *, slope: float) -> Picture:
     """By pair at the smallest learning rate; measured against predicted by rate; slopes; forces in size.
 
-    `margin`: distance of the slope from 1 within which theory and measurement agree.
+    `slope`: its distance from 1 within which theory and measurement agree.
     """
     base = base_setting(drift)[["batch", "steps"]].to_dict()
     drift, predicted, slopes = (at_base(table, base) for table in (drift, predicted, slopes))
@@ -44,8 +41,8 @@ def draw(
         _draw_scatter(axes, both[both["learning_rate"] == rate], rate)
         if rate == rates[0]:
             axes.set_ylabel("measured")
-    slope, size = _row(figure, rows[2], 2)
-    _draw_slopes(slope, slopes, margin)
+    fitted, size = _row(figure, rows[2], 2)
+    _draw_slopes(fitted, slopes, slope)
     forces = sizes(drift)
     _draw_sizes(size, forces)
     clause = CUT * cut([size])
@@ -54,7 +51,10 @@ def draw(
     shrunk = shrinking(both[both["learning_rate"] == rates[0]])
     descent = "full-batch descent" + (f" / {shrunk:g}" if shrunk > 1 else "")
     legend_above(figure, measured | entries | {descent: DESCENT}, columns=3)
-    return figure, _caption(both, slopes, forces, base, clause, margin)
+    setting = f"plain SGD, {base['steps']:g} steps, batch {base['batch']:g}"
+    ends = repeats(both, "pair", "Means (sizes: geometric)", setting)
+    caption = f"{_finding(slopes, forces, slope)} {clause}{ends}"
+    return Picture(figure, caption, _numbers(both, slopes, forces, slope))
 
 
 def at_base(table: pd.DataFrame, base: dict) -> pd.DataFrame:
@@ -151,7 +151,7 @@ def sizes(drift: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_sizes(axes: plt.Axes, forces: pd.DataFrame) -> None:
-    points(axes, forces, "learning_rate", "entropic", GEOMETRIC, **MEASURED, ls="-", label="entropic")
+    points(axes, forces, "learning_rate", "entropic", log=True, **MEASURED, ls="-", label="entropic")
     style = {
         "color": DESCENT["color"],
         "fmt": "D",
@@ -159,7 +159,7 @@ def _draw_sizes(axes: plt.Axes, forces: pd.DataFrame) -> None:
         "ls": DESCENT["ls"],
         "label": "full-batch descent",
     }
-    points(axes, forces, "learning_rate", "descent", GEOMETRIC, **style)
+    points(axes, forces, "learning_rate", "descent", log=True, **style)
     axes.set(yscale="log", ylabel="RMS over positions")
     _rate_axis(axes, forces)
     axes.set_title("Displacement in one period")
@@ -175,9 +175,9 @@ def _rate_axis(axes: plt.Axes, table: pd.DataFrame) -> None:
 
 def agreement(slope: pd.Series, margin: float) -> str:
     """ "agrees" if the interval lies within 1 ± margin, "departs" if outside, else "undecided"."""
-    if shown(slope, 1 - margin) > 0 and shown(slope, 1 + margin) < 0:
+    if side(slope, 1 - margin) > 0 and side(slope, 1 + margin) < 0:
         return "agrees"
-    if shown(slope, 1 - margin) < 0 or shown(slope, 1 + margin) > 0:
+    if side(slope, 1 - margin) < 0 or side(slope, 1 + margin) > 0:
         return "departs"
     return "undecided"
 
@@ -186,55 +186,67 @@ def _by_verdict(slopes: pd.DataFrame, name: str, margin: float) -> str:
     """At which learning rates a predictor agrees, departs, is undecided."""
     rows = slopes[slopes["predictor"] == name].groupby("learning_rate")["slope"]
     verdicts = {rate: agreement(values, margin) for rate, values in rows}
-    words = {"agrees": "agrees at", "departs": "departs at", "undecided": "undecided at"}
     return ", ".join(
-        f"{words[kind]} {listed((rate for rate, verdict in verdicts.items() if verdict == kind), 'none')}"
-        for kind in words
+        f"{word} at {listed(rate for rate, verdict in verdicts.items() if verdict == word)}"
+        for word in ("agrees", "departs", "undecided")
     )
 
 
-def _caption(
-    both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, base: dict, clause: str, margin: float
-) -> str:
-    smallest, largest = slopes["learning_rate"].min(), slopes["learning_rate"].max()
-    first = slopes[slopes["learning_rate"] == smallest].groupby("predictor")
-    slope = {name: rows.set_index("pair")["slope"] for name, rows in first}
-    chi = first.get_group("linear")["chi2_dof"]
+def _finding(slopes: pd.DataFrame, forces: pd.DataFrame, margin: float) -> str:
+    smallest = slopes["learning_rate"].min()
+    slope = slopes[(slopes["learning_rate"] == smallest) & (slopes["predictor"] == "linear")]["slope"]
+    within = f"{100 * margin:g} %"
     found = {
-        "agrees": f"agrees with the prediction within {margin:.0%}".replace("%", " %"),
-        "departs": f"departs from the prediction by more than {margin:.0%}".replace("%", " %"),
-        "undecided": f"is not shown to agree with the prediction within {margin:.0%}, nor to depart".replace(
-            "%", " %"
-        ),
-    }[agreement(slope["linear"], margin)]
-    ratio = forces.assign(ratio=forces["entropic"] / forces["descent"]).groupby("learning_rate")["ratio"]
-    compared = " and ".join(f"{quoted(ratio.get_group(rate), log_spread)} (η = {rate:g})" for rate in dict.fromkeys([smallest, largest]))  # fmt: skip
-    left_out = _left_out(both, slopes)
+        "agrees": f"agrees with theory within {within}",
+        "departs": f"departs from theory by more than {within}",
+        "undecided": f"is not shown to agree with theory within {within}, nor to depart",
+    }[agreement(slope, margin)]
+    size = _over_descent(forces)[smallest]
     return (
-        f"At η = {smallest:g} the entropic drift {found}: slope {quoted(slope['linear'])} of measured on predicted displacement "
-        f"with C from the linear recursion (χ² over degrees of freedom {quoted(chi)}), {quoted(slope['leading'])} to first order in "
-        f"ηλ, {quoted(slope['followed'])} with C seen in the same simulation, which tests the Taylor step only. By η, whole "
-        f"interval within or outside 1 ± {margin:g}: C from the recursion {_by_verdict(slopes, 'linear', margin)}; C seen "
-        f"{_by_verdict(slopes, 'followed', margin)}. The entropic displacement is {compared} times that of full-batch descent in size "
-        f"(RMS over positions, the estimate's noise taken out). Plain SGD, {base['steps']:g} steps, batch {base['batch']:g}; "
-        "displacement along the path in lengths of weights, entropic: minus descent; slopes with errors in both. Top and "
-        f"middle: bars (of C from the recursion only) and bands are 1.96 standard errors over replicas or draws. {clause}Bottom: mean (right: geometric) and 95 % "
-        f"t-interval over {both['pair'].nunique()} independent pairs of minima.{left_out}"
+        f"At η = {smallest:g} the entropic drift {found}: slope {quoted(slope)} of measured on predicted. Its size "
+        f"is {quoted(size, log=True)} times full-batch descent's. By η: {_by_verdict(slopes, 'linear', margin)}. Bars, "
+        f"bands: {NORMAL:g} standard errors."
     )
 
 
-def _left_out(both: pd.DataFrame, slopes: pd.DataFrame) -> str:
-    """What is not drawn or cut, as sentences, empty if nothing."""
-    text = ""
+def _over_descent(forces: pd.DataFrame) -> dict[float, pd.Series]:
+    """Entropic displacement over that of full-batch descent, in size: by learning rate."""
+    ratio = forces["entropic"] / forces["descent"]
+    return dict(list(ratio.groupby(forces["learning_rate"])))
+
+
+def _numbers(both: pd.DataFrame, slopes: pd.DataFrame, forces: pd.DataFrame, margin: float) -> dict[str, str]:
+    numbers = {
+        f"learning rates at which the drift agrees with the prediction within 1 ± {margin:g}, {label}": _by_verdict(
+            slopes, name, margin
+        )
+        for name, (_, label, _) in PREDICTORS.items()
+    }
+    for name, (_, label, _) in PREDICTORS.items():
+        for rate, rows in slopes[slopes["predictor"] == name].groupby("learning_rate"):
+            numbers[f"slope, η = {rate:g}, {label}"] = quoted(rows["slope"])
+            numbers[f"χ² per degree of freedom, η = {rate:g}, {label}"] = quoted(rows["chi2_dof"])
+    for rate, ratio in _over_descent(forces).items():
+        numbers[
+            f"entropic over full-batch displacement (RMS over positions, the estimate's noise taken out), η = {rate:g}"
+        ] = quoted(ratio, log=True)
+    numbers["displacement"] = (
+        "along the path in lengths of weights; entropic: minus full-batch descent; slopes with errors in both; C seen "
+        "in the same simulation tests the Taylor step only"
+    )
+    return numbers | _left_out(both, slopes)
+
+
+def _left_out(both: pd.DataFrame, slopes: pd.DataFrame) -> dict[str, str]:
+    """What is not drawn or cut."""
+    told = {}
     farthest = FARTHEST * both["predicted"].abs().groupby(both["learning_rate"]).transform("max")
     beyond = int((both["followed"].abs() > farthest).sum())
     if beyond:
-        text += f" Predictions beyond {FARTHEST:g} times the largest linear one are not drawn ({beyond})."
+        told[f"predictions beyond {FARTHEST:g} times the largest linear one, not drawn"] = f"{beyond}"
     if both["pair"].nunique() > MOST or both["learning_rate"].nunique() > MOST:
-        text += f" Only the first {MOST} pairs and learning rates have panels."
-    reach = np.array(
-        [interval(values) for _, values in slopes.groupby(["learning_rate", "predictor"])["slope"]]
-    )
-    if (reach < SLOPES[0]).any() or (reach > SLOPES[1]).any():
-        text += f" Intervals of slopes are cut at {SLOPES[0]:g} and {SLOPES[1]:g}."
-    return text
+        told["panels"] = f"of the first {MOST} pairs and learning rates only"
+    reach = [interval_of(rows)[1:] for _, rows in slopes.groupby(["learning_rate", "predictor"])["slope"]]
+    if (np.array(reach) < SLOPES[0]).any() or (np.array(reach) > SLOPES[1]).any():
+        told["intervals of slopes are cut at"] = f"{SLOPES[0]:g} and {SLOPES[1]:g}"
+    return told

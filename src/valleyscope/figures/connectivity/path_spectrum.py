@@ -3,51 +3,67 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from valleyscope.figures.captions import repeats
 from valleyscope.figures.connectivity.shared import (
     ARC,
-    CUT,
-    KINDS,
+    FINDER_COLOURS,
+    MAIN,
     NO_DIFFERENCE,
     against_ends,
-    intervals_over_pairs,
+    height,
+    judged,
     not_drawn,
-    plain_ticks,
-    rows_of,
-    side,
-    told,
+    span,
 )
-from valleyscope.figures.landscape.shared import shades, trace, trim
-from valleyscope.figures.repeats import listed
-from valleyscope.figures.style import interval, new_figure, spread
-from valleyscope.readings.paths import middle_over_ends
+from valleyscope.figures.panels import CUT, band, cut, plain_ticks, shades, summary
+from valleyscope.figures.style import Picture, new_figure
+from valleyscope.readings.intervals import quoted
+from valleyscope.readings.paths import middle_over_ends, rows_of
 
-LARGE = 0.1  # of the largest eigenvalue on a pair's path: beyond it the bulk has ended
+COLOUR = FINDER_COLOURS["autoneb"]
 POINTS = 240  # of the grid that pairs share
 TOP = 0.9  # of the largest eigenvalue of the grid: beyond it there are single eigenvalues only
 BELOW = 30  # the axis of the density ends this factor below the highest peak beyond TOP
+Window = tuple[float, float]
 
 
-def draw(spectrum: pd.DataFrame, eigenvalues: pd.DataFrame, curvature: pd.DataFrame) -> tuple[Figure, str]:
-    """AutoNEB between AdamW minima: density at some positions, top eigenvalues, Tr Σ, alignment of H and Σ."""
+def draw(
+    spectrum: pd.DataFrame,
+    eigenvalues: pd.DataFrame,
+    curvature: pd.DataFrame,
+    *,
+    middle: Window,
+    large: float,
+) -> Picture:
+    """AutoNEB between AdamW minima: density at some positions, top eigenvalues, Tr Σ, alignment of H and Σ.
+
+    `large`: of the largest eigenvalue on a pair's path, from which the caption counts the spectrum's share.
+    """
     spectrum, eigenvalues, curvature = (
         rows_of(table).sort_values("position") for table in (spectrum, eigenvalues, curvature)
     )
     curvature = curvature.assign(alignment=alignment(curvature), frobenius=np.sqrt(curvature["square"]))
     figure, ((density, leading), (noise, aligned)) = new_figure(5.0, rows=2, columns=2)
     _draw_density(density, spectrum)
-    cut = [_draw_leading(leading, eigenvalues)]
+    trimmed = [_draw_leading(leading, eigenvalues)]
     for _, rows in curvature.groupby("pair"):
         for panel, name in ((noise, "noise"), (aligned, "alignment")):
-            panel.plot(rows["position"], rows[name], color=KINDS["autoneb"], lw=0.5, alpha=0.7)
-    trace(noise, curvature, "position", "noise", color=KINDS["autoneb"], lw=1.4)
+            panel.plot(rows["position"], rows[name], color=COLOUR, lw=0.5, alpha=0.7)
+    band(noise, curvature, "position", "noise", log=True, color=COLOUR, lw=1.4)
     noise.set(yscale="log", xlabel=ARC, ylabel=r"$\mathrm{Tr}\,\Sigma$ (nats$^2$)")
-    cut.append(trim([noise]))
+    trimmed.append(cut([noise]))
     plain_ticks(noise.yaxis)
     noise.set_title("Gradient noise")
     _draw_alignment(aligned, curvature)
-    return figure, _caption(spectrum, eigenvalues, curvature, any(cut))
+    found = {name: middle_over_ends(curvature, name, middle) for name in ("frobenius", "noise", "alignment")}
+    by_rank = {
+        rank: middle_over_ends(rows, "eigenvalue", middle) for rank, rows in eigenvalues.groupby("rank")
+    }
+    share = large_share(spectrum, eigenvalues, large)
+    ends = repeats(curvature, "pair", scale=f"{MAIN}, middle: {span(middle)}")
+    caption = f"{_finding(found, by_rank)} {CUT * any(trimmed)}{ends}"
+    return Picture(figure, caption, _numbers(eigenvalues, curvature, by_rank, share, large))
 
 
 def alignment(curvature: pd.DataFrame) -> pd.Series:
@@ -65,9 +81,9 @@ def on_shared_grid(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(by_pair, index=pd.Index(grid, name="eigenvalue"))
 
 
-def large_share(spectrum: pd.DataFrame, eigenvalues: pd.DataFrame) -> pd.DataFrame:
-    """Share of the spectrum above LARGE times the largest eigenvalue on the pair's path: pairs by position."""
-    limit = LARGE * eigenvalues.groupby("pair")["eigenvalue"].max()
+def large_share(spectrum: pd.DataFrame, eigenvalues: pd.DataFrame, large: float) -> pd.DataFrame:
+    """Share of the spectrum above `large` times the largest eigenvalue on the pair's path: pairs by position."""
+    limit = large * eigenvalues.groupby("pair")["eigenvalue"].max()
     shares = {}
     for (pair, position), rows in spectrum.groupby(["pair", "position"]):
         rows = rows.sort_values("eigenvalue")
@@ -97,68 +113,65 @@ def _draw_leading(panel: plt.Axes, eigenvalues: pd.DataFrame) -> bool:
     colours = shades(eigenvalues["rank"], "flare_r")
     for rank, colour in colours.items():
         rows = eigenvalues[eigenvalues["rank"] == rank]
-        trace(panel, rows, "position", "eigenvalue", color=colour, lw=1)
+        band(panel, rows, "position", "eigenvalue", log=True, color=colour, lw=1)
     panel.set(yscale="log", xlabel=ARC, ylabel="eigenvalue (nats)")
-    cut = trim([panel])
+    trimmed = cut([panel])
     plain_ticks(panel.yaxis)
     panel.set_title(f"Largest eigenvalues, rank {min(colours)} (dark) to {max(colours)} (light)")
-    return cut
+    return trimmed
 
 
 def _draw_alignment(panel: plt.Axes, curvature: pd.DataFrame) -> None:
-    places = curvature.groupby("position")["alignment"]
-    low, high = np.array([interval(values) for _, values in places]).T
-    panel.plot(places.mean(), color=KINDS["autoneb"], lw=1.4)
-    panel.fill_between(places.mean().index, low, high, color=KINDS["autoneb"], alpha=0.1, lw=0)
+    band(panel, curvature, "position", "alignment", color=COLOUR, lw=1.4)
+    lowest = summary(curvature, "position", "alignment")["low"].min()
     panel.set(
-        xlabel=ARC,
-        ylabel=r"$\mathrm{Tr}\,H\Sigma\,/\,(\|H\|_F\,\|\Sigma\|_F)$",
-        ylim=(min(0, low.min()), 1.02),
+        xlabel=ARC, ylabel=r"$\mathrm{Tr}\,H\Sigma\,/\,(\|H\|_F\,\|\Sigma\|_F)$", ylim=(min(0, lowest), 1.02)
     )
     panel.set_title(r"Alignment of $H$ and $\Sigma$")
 
 
-def _caption(spectrum: pd.DataFrame, eigenvalues: pd.DataFrame, curvature: pd.DataFrame, cut: bool) -> str:
-    over = {name: middle_over_ends(curvature, name) for name in ("frobenius", "noise", "alignment")}
-    mean = curvature.groupby("pair")["alignment"].mean()
-    error = (curvature["shared_se"] / curvature["shared"].abs()).median()
-    residual = (eigenvalues["residual"] / eigenvalues["eigenvalue"].abs()).max()
+def _finding(found: dict[str, pd.Series], by_rank: dict[int, pd.Series]) -> str:
     return (
-        f"In the middle of the path (0.4 to 0.6) ‖H‖_F, which the whole spectrum enters, is {against_ends(over['frobenius'])}. "
-        f"{_leading(eigenvalues)} {_large(spectrum, eigenvalues)} Of the gradient noise, Tr Σ in the middle is "
-        f"{against_ends(over['noise'])}; the alignment of Σ, the covariance of the samples' gradients, with H is {spread(mean)} "
-        f"(mean over the path), in the middle {against_ends(over['alignment'])}. One Tr HΣ has a standard error of {100 * error:.2g} % "
-        f"(median); residuals are at most {residual:.1e} of their eigenvalue. AutoNEB between minima of AdamW; thin lines: single "
-        f"pairs. {not_drawn(pd.concat([eigenvalues['eigenvalue'], curvature['noise']]))}{CUT * cut}Density and alignment: "
-        f"means, and of the alignment {intervals_over_pairs(curvature, 'its interval; others: geometric means')}"
+        f"In the middle of the path, compared with its ends, ‖H‖_F is {height(found['frobenius'])}, gradient noise Tr Σ "
+        f"{height(found['noise'])}, its alignment with H {height(found['alignment'])}; the eigenvalue is "
+        f"{_ranks(by_rank)}."
     )
 
 
-def _leading(eigenvalues: pd.DataFrame) -> str:
-    """At which ranks the eigenvalue is higher in the middle, and the numbers of the first and the last rank."""
-    by_rank = {rank: middle_over_ends(rows, "eigenvalue") for rank, rows in eigenvalues.groupby("rank")}
+def _ranks(by_rank: dict[int, pd.Series]) -> str:
+    """At which ranks the eigenvalue is higher in the middle."""
     words = {1: "higher at", -1: "lower at", 0: f"{NO_DIFFERENCE} at"}
     parts = []
     for sign, word in words.items():
-        ranks = [rank for rank, ratios in by_rank.items() if side(ratios) == sign]
+        ranks = [rank for rank, ratios in by_rank.items() if judged(ratios) == sign]
         if len(ranks) > 2 and ranks[-1] - ranks[0] == len(ranks) - 1:
             parts.append(f"{word} ranks {ranks[0]} to {ranks[-1]}")
         elif ranks:
-            parts.append(f"{word} rank {listed(ranks)}")
-    first, last = min(by_rank), max(by_rank)
-    return (
-        f"The eigenvalue of a rank, middle over ends: {'; '.join(parts)} (rank {first}: {told(by_rank[first])}, rank {last}: "
-        f"{told(by_rank[last])})."
-    )
+            parts.append(f"{word} rank {', '.join(map(str, ranks))}")
+    return ", ".join(parts)
 
 
-def _large(spectrum: pd.DataFrame, eigenvalues: pd.DataFrame) -> str:
-    """Share of large eigenvalues at the first and the last position of the density."""
-    share = large_share(spectrum, eigenvalues)
+def _numbers(
+    eigenvalues: pd.DataFrame, curvature: pd.DataFrame, by_rank: dict, share: pd.DataFrame, large: float
+) -> dict[str, str]:
+    counted = f"share of the spectrum above {large:g} of the path's largest eigenvalue"
+    numbers = {f"eigenvalue of rank {rank} in the middle": against_ends(r) for rank, r in by_rank.items()}
+    numbers |= {f"{counted}, position {place:g}": quoted(share[place], 2, log=True) for place in share}
     first, last = share.columns.min(), share.columns.max()
     ratio = share[last] / share[first].where(share[first] > 0)
-    words = {1: "larger than", -1: "smaller than", 0: f"{NO_DIFFERENCE} from"}[side(ratio)]
-    return (
-        f"The share of the spectrum above {LARGE:g} of the largest eigenvalue on the pair's path is at position {last:g} "
-        f"({told(share[last], 2)}) {words} that at {first:g} ({told(share[first], 2)}): ratio {told(ratio)}."
-    )
+    numbers[f"{counted}, position {last:g} over {first:g}"] = f"{quoted(ratio, log=True)}, {_than(ratio)}"
+    error = (curvature["shared_se"] / curvature["shared"].abs()).median()
+    residual = (eigenvalues["residual"] / eigenvalues["eigenvalue"].abs()).max()
+    numbers |= {
+        "alignment of H and Σ, the covariance of the samples' gradients (mean over the path)": quoted(
+            curvature.groupby("pair")["alignment"].mean()
+        ),
+        "means of density and alignment": "arithmetic",
+        "standard error of one Tr HΣ (median)": f"{100 * error:.2g} %",
+        "largest residual of an eigenvalue, over itself": f"{residual:.1e}",
+    }
+    return numbers | not_drawn(pd.concat([eigenvalues["eigenvalue"], curvature["noise"]]))
+
+
+def _than(ratio: pd.Series) -> str:
+    return {1: "larger", -1: "smaller", 0: NO_DIFFERENCE}[judged(ratio)]

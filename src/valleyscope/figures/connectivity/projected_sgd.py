@@ -3,20 +3,21 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
-from valleyscope.figures.repeats import band, headroom, listed, points, quoted, shown, thinned, worded
-from valleyscope.figures.style import COLOURS, new_figure
+from valleyscope.figures.captions import listed, repeats, worded
+from valleyscope.figures.connectivity.shared import span
+from valleyscope.figures.panels import band, headroom, points, thinned
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.intervals import quoted, side
 from valleyscope.readings.sgd import (
-    OFF_FLOOR,
     beyond_control,
     by_start,
     final_changes,
-    inside,
     last_common_step,
     outward,
     shared_starts,
     uphill,
+    within,
 )
 
 RUNS = {"momentum": "SGD with momentum", "descent": "full batch (control)", "noise": "noise, no force (null)"}
@@ -26,9 +27,12 @@ STYLES = {
     "noise": {"color": COLOURS[1], "fmt": "D", "ms": 3, "mfc": "w"},
 }
 TIME = r"$t_\mathrm{eff}$ = steps $\times$ learning rate"
+Window = tuple[float, float]
 
 
-def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
+def draw(
+    table: pd.DataFrame, path_losses: pd.DataFrame, *, inside: Window, off_floor: float, late: float
+) -> Picture:
     """Position against t_eff; outward displacement against start by run; beyond descent; loss it took."""
     table = table[table["run"].isin(RUNS)].assign(outward=outward)
     figure, ((course, ends), (beyond, losses)) = new_figure(4.9, rows=2, columns=2)
@@ -49,10 +53,17 @@ def draw(table: pd.DataFrame, path_losses: pd.DataFrame) -> tuple[Figure, str]:
     for axes in (ends, beyond):
         axes.axhline(0, color="0.6", lw=0.7, zorder=0)
         axes.set(xlabel="start on the path", xlim=(0, 1))
-    changes = {run: final_changes(table, path_losses, run) for run in ("momentum", "noise")}
+    limits = {"inside": inside, "off_floor": off_floor, "late": late}
+    changes = {run: final_changes(table, path_losses, run, **limits) for run in ("momentum", "noise")}
     _draw_losses(losses, changes)
+    caption = f"{_finding(final, excess, changes['momentum'], inside)} {repeats(final, 'pair', 'Means')}"
     replicas = table.query("run == 'momentum'").groupby(["pair", "start"])["replica"].nunique().max()
-    return figure, _caption(final, excess, changes, replicas)
+    numbers = (
+        _early(final, excess, inside)
+        | _late(changes, inside, off_floor, late)
+        | {"replicas of SGD a start": f"{replicas}"}
+    )
+    return Picture(figure, caption, numbers)
 
 
 def _at(rows: pd.DataFrame) -> str:
@@ -87,12 +98,8 @@ def _draw_losses(axes: plt.Axes, changes: dict[str, pd.DataFrame]) -> None:
     axes.legend(title="SGD, pair", handletextpad=0.1, borderaxespad=0.2)
 
 
-def _caption(final: pd.DataFrame, excess: pd.DataFrame, changes: dict, replicas: int) -> str:
-    judged = inside(final[final["start"].isin(shared_starts(final))])
-    early = {run: rows.groupby("pair")["outward"].mean() for run, rows in judged.groupby("run")}
-    beyond = inside(excess).groupby("pair")["excess"].mean()
-    sgd, null = changes["momentum"], changes["noise"]
-    moved, change = (sgd.groupby("pair")[name].mean() for name in ("outward", "loss_change"))
+def _finding(final: pd.DataFrame, excess: pd.DataFrame, sgd: pd.DataFrame, inside: Window) -> str:
+    moved = sgd.groupby("pair")["outward"].mean()
     found = worded(
         moved,
         "moves outward, to the nearer end of the path",
@@ -101,20 +108,11 @@ def _caption(final: pd.DataFrame, excess: pd.DataFrame, changes: dict, replicas:
     )
     climbed = (sgd["outward"] > 0) & (sgd["loss_change"] > 0)
     return (
-        f"Projected SGD with momentum {found}: by {_time(sgd)} its mean outward displacement from starts in [0.2, 0.8] is "
-        f"{quoted(moved)} of the path. By {_time(final)}, the last step that all runs share, it is, from the starts that all share ({listed(sorted(judged['start'].unique()))}), "
-        f"{quoted(early['momentum'])}, that of full-batch descent (control) {quoted(early['descent'])}, that of noise without "
-        f"a force (null) {quoted(early['noise'])}, SGD minus descent {quoted(beyond)}; beyond descent SGD goes outward from the "
-        f"starts {_starts(excess, 1)} and inward from {_starts(excess, -1)} (named where the interval excludes 0). Of {len(sgd)} "
-        f"replicas with starts in [0.2, 0.8], {(sgd['outward'] > 0).sum()} have moved outward by {_time(sgd)} and "
-        f"{(~sgd['on_floor']).sum()} are off the valley floor (filled: own minibatch loss above {OFF_FLOOR:g} times the path's); those on "
-        f"it have moved {quoted(sgd[sgd['on_floor']].groupby('pair')['outward'].mean())}. Outward and "
-        f"uphill are {climbed.sum()}, to where the path's own training loss is higher: a share of {quoted(uphill(sgd))} of "
-        f"all replicas (null, by {_time(null)}: {quoted(uphill(null))}). The path's loss "
-        f"{worded(change, 'is higher at the end than at the start', 'is lower at the end than at the start', 'is not shown to differ between start and end')}"
-        f" ({quoted(change)} nats per token). Outward is undefined from 0.5, which is left out. Mean and 95 % t-interval over "
-        f"{final['pair'].nunique()} independent pairs of minima, {replicas} replicas of SGD a start averaged in each; lower "
-        "right: single replicas, symbols: SGD by pair, crosses: null."
+        f"Projected SGD with momentum {found}: by {_time(sgd)} its mean outward displacement from starts in "
+        f"{span(inside)} is {quoted(moved)} of the path, that of replicas on the valley floor {quoted(_on_floor(sgd))}. "
+        f"SGD minus full-batch descent: {quoted(_beyond(excess, inside))} by {_time(final)}. Of {len(sgd)} replicas "
+        f"{climbed.sum()} end outward and uphill, {(~sgd['on_floor']).sum()} off the valley floor (filled); crosses: "
+        "noise without a force."
     )
 
 
@@ -122,5 +120,50 @@ def _time(rows: pd.DataFrame) -> str:
     return f"t_eff = {rows['t_eff'].max():.3g}"
 
 
-def _starts(excess: pd.DataFrame, side: int) -> str:
-    return listed(start for start, values in excess.groupby("start")["excess"] if shown(values) == side)
+def _on_floor(sgd: pd.DataFrame) -> pd.Series:
+    return sgd[sgd["on_floor"]].groupby("pair")["outward"].mean()
+
+
+def _beyond(excess: pd.DataFrame, inside: Window) -> pd.Series:
+    return within(excess, inside).groupby("pair")["excess"].mean()
+
+
+def _early(final: pd.DataFrame, excess: pd.DataFrame, inside: Window) -> dict[str, str]:
+    """At the last step that all runs share."""
+    shared = within(final[final["start"].isin(shared_starts(final))], inside)
+    starts = listed(sorted(shared["start"].unique()))
+    numbers = {
+        f"outward displacement by {_time(final)} from the starts that all runs share ({starts}), {name}": quoted(
+            shared[shared["run"] == run].groupby("pair")["outward"].mean()
+        )
+        for run, name in RUNS.items()
+    }
+    numbers[f"outward displacement by {_time(final)}, SGD minus full batch"] = quoted(_beyond(excess, inside))
+    for word, sign in (("outward", 1), ("inward", -1)):
+        told = listed(s for s, values in excess.groupby("start")["excess"] if side(values) == sign)
+        numbers[f"starts from which SGD goes {word} beyond descent (the interval excludes 0)"] = told
+    return numbers
+
+
+def _late(changes: dict, inside: Window, off_floor: float, late: float) -> dict[str, str]:
+    """At the end of the runs."""
+    sgd, null = changes["momentum"], changes["noise"]
+    change = sgd.groupby("pair")["loss_change"].mean()
+    changed = worded(
+        change,
+        "higher at the end than at the start",
+        "lower at the end than at the start",
+        "not shown to differ between start and end",
+    )
+    of = f"of {len(sgd)} with starts in {span(inside)}"
+    return {
+        f"replicas of SGD that have moved outward by {_time(sgd)}": f"{(sgd['outward'] > 0).sum()} {of}",
+        f"replicas of SGD off the valley floor (minibatch loss above {off_floor:g} times the path's, mean over "
+        f"the last {late:g} of the run)": f"{(~sgd['on_floor']).sum()} {of}",
+        "outward displacement of replicas of SGD on the valley floor": quoted(_on_floor(sgd)),
+        "share of replicas of SGD that end outward and uphill": quoted(uphill(sgd)),
+        f"share of replicas of noise without a force that are outward and uphill by {_time(null)}": quoted(
+            uphill(null)
+        ),
+        "the path's training loss, nats per token": f"{changed} ({quoted(change)})",
+    }

@@ -6,13 +6,12 @@ from functools import partial
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from valleyscope.connectivity.valley import COEFFICIENT, NOISES, curvature, density, shape_slope
-from valleyscope.figures.style import COLOURS, interval, new_figure, spread
-from valleyscope.readings.intervals import student_interval
+from valleyscope.figures.style import COLOURS, Picture, new_figure
+from valleyscope.readings.intervals import interval_of, quoted, side
 
 PUBLISHED = 1.0  # coefficient of T ln g in the paper
 COLOUR = dict(zip(NOISES, COLOURS, strict=False))
@@ -22,7 +21,7 @@ QUANTITIES = ("density", "drift")
 CELLS = [(noise, quantity) for noise in NOISES for quantity in QUANTITIES]
 
 
-def draw(fits: pd.DataFrame, profile: pd.DataFrame, trajectories: pd.DataFrame) -> tuple[Figure, str]:
+def draw(fits: pd.DataFrame, profile: pd.DataFrame, trajectories: pd.DataFrame) -> Picture:
     """V with single particles; density and drift along y beside both laws; coefficients at both steps."""
     figure, ((landscape, potential), (coefficients, drift)) = new_figure(5.0, rows=2, columns=2)
     walks = trajectories[trajectories["seed"] == trajectories["seed"].min()]
@@ -41,7 +40,12 @@ def draw(fits: pd.DataFrame, profile: pd.DataFrame, trajectories: pd.DataFrame) 
     drift.axhline(0, color="0.6", lw=0.7, zorder=0)
     own = fits[fits["law"] == fits["noise"].map(NOISES)]
     _draw_coefficients(coefficients, own)
-    return figure, _caption(fits, own)
+    at = {cell: _cell(own, *cell, own["step_size"].min()) for cell in CELLS}
+    caption = (
+        f"{_finding(at)} Circle: start, square: end. Means and 95 % t-intervals over "
+        f"{own['seed'].nunique()} seeds of the simulation; V = ½ g(y) x²."
+    )
+    return Picture(figure, caption, _numbers(fits, own, at))
 
 
 def _velocity(law: str, coefficient: float, y: np.ndarray, contrast: float) -> np.ndarray:
@@ -77,11 +81,9 @@ def _draw_profile(axes: plt.Axes, fits: pd.DataFrame, profile: pd.DataFrame, law
     y = np.linspace(0, 2 * np.pi, 241)
     for noise, rows in fine.groupby("noise"):
         places = rows.assign(place=rows.groupby("seed").cumcount()).groupby("place")
-        mean = places[["y", "value"]].mean()
-        ends = np.array([interval(values) for _, values in places["value"]])
-        axes.errorbar(
-            mean["y"], mean["value"], _bars(mean["value"], ends), fmt="o", ms=3, lw=0.8, capsize=1.5, color=COLOUR[noise]
-        )  # fmt: skip
+        mean, low, high = np.transpose([interval_of(values) for _, values in places["value"]])
+        style = {"fmt": "o", "ms": 3, "lw": 0.8, "capsize": 1.5, "color": COLOUR[noise]}
+        axes.errorbar(places["y"].mean(), mean, [mean - low, high - mean], **style)
         own, other = NOISES[noise], NOISES[_other(noise)]
         axes.plot(y, law_at(own, COEFFICIENT, y), color=COLOUR[noise], lw=1)
         best = fitted[noise, rows["quantity"].iloc[0], other]
@@ -93,11 +95,6 @@ def _label_decimals(axes: plt.Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _bars(mean: pd.Series, ends: np.ndarray) -> np.ndarray:
-    """Lengths below and above the mean, for matplotlib."""
-    return np.stack([mean - ends[:, 0], ends[:, 1] - mean])
 
 
 def _period(axes: plt.Axes) -> None:
@@ -119,16 +116,13 @@ def _draw_coefficients(axes: plt.Axes, own: pd.DataFrame) -> None:
     steps = sorted(own["step_size"].unique(), reverse=True)
     for place, (noise, quantity) in enumerate(CELLS):
         for step, shift, fill in zip(steps, (-0.13, 0.13), ("none", "full"), strict=True):
-            values = _cell(own, noise, quantity, step)
-            mean, ends = values.mean(), np.array([interval(values)])
-            axes.errorbar(
-                mean, place + shift, xerr=_bars(pd.Series([mean]), ends), fmt="o", ms=4, fillstyle=fill, capsize=2,
-                lw=1, color=COLOUR[noise],
-            )  # fmt: skip
-    for value, label, side in ((COEFFICIENT, "1/2", "left"), (PUBLISHED, r"paper's $T\,\ln g$", "right")):
+            mean, low, high = interval_of(_cell(own, noise, quantity, step))
+            style = {"fmt": "o", "ms": 4, "fillstyle": fill, "capsize": 2, "lw": 1, "color": COLOUR[noise]}
+            axes.errorbar(mean, place + shift, xerr=[[mean - low], [high - mean]], **style)
+    for value, label, align in ((COEFFICIENT, "1/2", "left"), (PUBLISHED, r"paper's $T\,\ln g$", "right")):
         axes.axvline(value, color="0.6", lw=0.7, zorder=0)
-        offset = {"xytext": (3 if side == "left" else -3, 0), "textcoords": "offset points"}
-        axes.annotate(label, (value, -0.5), **offset, color="0.4", size=7, ha=side, va="top")
+        offset = {"xytext": (3 if align == "left" else -3, 0), "textcoords": "offset points"}
+        axes.annotate(label, (value, -0.5), **offset, color="0.4", size=7, ha=align, va="top")
     names = {"isotropic": r"$T\,\ln g$", "proportional": r"$T\,g/g_0$"}
     axes.set_yticks(range(len(CELLS)), [f"{names[noise]}\n{quantity}" for noise, quantity in CELLS])
     axes.set(ylim=(len(CELLS) - 0.5, -0.5), xlabel="coefficient c of the noise's own law")
@@ -141,33 +135,52 @@ def _cell(own: pd.DataFrame, noise: str, quantity: str, step: float) -> pd.Serie
     return rows.set_index("seed")["coefficient"]
 
 
-def _caption(fits: pd.DataFrame, own: pd.DataFrame) -> str:
-    small, large = own["step_size"].min(), own["step_size"].max()
-    at = {cell: _cell(own, *cell, small) for cell in CELLS}
+def _finding(at: dict) -> str:
+    """The law of both kinds of noise, and which coefficient its intervals hold."""
+    acts = "acts" if all(side(values) == 1 for values in at.values()) else "is not shown to act"
     found = {
-        noise: " and ".join(f"{spread(at[noise, quantity])} ({quantity})" for quantity in QUANTITIES)
+        noise: " and ".join(f"{quoted(at[noise, quantity])} ({quantity})" for quantity in QUANTITIES)
         for noise in NOISES
     }
-    change = {cell: (values - _cell(own, *cell, large)).mean() for cell, values in at.items()}
-    half = {cell: np.diff(student_interval(values)[1:]).item() / 2 for cell, values in at.items()}
-    worst = max(CELLS, key=lambda cell: abs(change[cell]) / half[cell])
-    fine = fits[fits["step_size"] == small].groupby(["noise", "quantity", "law"])["chi2_dof"].mean()
-    quality = "; ".join(
-        f"{noise}, {quantity}, {fine[noise, quantity, law]:.3g} and {fine[noise, quantity, other]:.3g}"
-        for noise, quantity in CELLS
-        for law, other in [(NOISES[noise], NOISES[_other(noise)])]
-    )
     return (
-        f"Isotropic noise: V_eff = c {FORMULAS['log']} with c = {found['isotropic']}. Noise of variance proportional to g: "
-        f"V_eff = c {FORMULAS['linear']} with c = {found['proportional']}. Theory's 1/2 lies in {_holding(COEFFICIENT, at)}; "
-        f"1, which the paper writes before T ln g, lies in {_holding(PUBLISHED, _isotropic(at))} under isotropic noise. "
-        "Convention: dX = -∇V dt + √(2T) dW, V = ½ g(y) x²; along y the temperature T_y is T for the density and 0 for the "
-        "drift. V is 0 all along the floor x = 0, so the drift to the flat part is the noise's doing. χ² over degrees of "
-        f"freedom, c fitted, of the noise's own law and of the other: {quality}. Halving the step under the same noise changes "
-        f"c by at most {max(map(abs, change.values())):.2g}, and by at most {abs(change[worst]) / half[worst]:.2g} of its "
-        "interval's half-width. c is from step h/2, by maximum likelihood (density) and regression through the origin (drift). "
-        f"Mean and 95 % t-interval over {own['seed'].nunique()} seeds. Circle: start, square: end of a particle."
+        f"Noise in a flat valley {acts} as a potential: c {FORMULAS['log']} if isotropic, c = {found['isotropic']}; "
+        f"c {FORMULAS['linear']} if its variance goes as g, c = {found['proportional']}. Theory's 1/2 lies in "
+        f"{_count(COEFFICIENT, at)} intervals, the paper's 1 before T ln g in {_count(PUBLISHED, _isotropic(at))}."
     )
+
+
+def _numbers(fits: pd.DataFrame, own: pd.DataFrame, at: dict) -> dict[str, str]:
+    large = own["step_size"].max()
+    fine = (
+        fits[fits["step_size"] == own["step_size"].min()]
+        .groupby(["noise", "quantity", "law"])["chi2_dof"]
+        .mean()
+    )
+    change = {cell: (values - _cell(own, *cell, large)).mean() for cell, values in at.items()}
+    half = {cell: np.diff(interval_of(values)[1:]).item() / 2 for cell, values in at.items()}
+    numbers = {
+        f"c of {FORMULAS[NOISES[noise]]}, {quantity}": quoted(at[noise, quantity])
+        for noise, quantity in CELLS
+    }
+    for noise, quantity in CELLS:
+        for law, whose in (
+            (NOISES[noise], "the noise's own law"),
+            (NOISES[_other(noise)], "the other noise's law"),
+        ):
+            name = f"χ² per degree of freedom, c fitted, {noise} noise, {quantity}, {whose}"
+            numbers[name] = f"{fine[noise, quantity, law]:.3g}"
+    for value, whose, cells in (
+        (COEFFICIENT, "theory's 1/2", at),
+        (PUBLISHED, "the paper's 1", _isotropic(at)),
+    ):
+        numbers[f"intervals that do not hold {whose}"] = ", ".join(_missing(value, cells)) or "none"
+    return numbers | {
+        "largest change of c when the step is halved under the same noise": f"{max(map(abs, change.values())):.2g}",
+        "largest change of c over half the width of its interval": f"{max(abs(change[cell]) / half[cell] for cell in CELLS):.2g}",
+        "c": "from step h/2, by maximum likelihood (density) and regression through the origin (drift)",
+        "dynamics": "dX = -∇V dt + √(2T) dW; along y the temperature T_y is T for the density and 0 for the drift",
+        "potential": "V is 0 all along the floor x = 0, so the drift to the flat part is the noise's doing",
+    }
 
 
 def _other(noise: str) -> str:
@@ -178,16 +191,11 @@ def _isotropic(at: dict) -> dict:
     return {cell: values for cell, values in at.items() if cell[0] == "isotropic"}
 
 
-def _holding(value: float, at: dict) -> str:
-    """How many of the intervals hold `value`, and which miss it if only some do."""
-    missed = []
-    for (noise, quantity), values in at.items():
-        _, low, high = student_interval(values)
-        if not low <= value <= high:
-            missed.append(f"{noise} {quantity}")
-    count = len(at)
-    if len(missed) == count:
-        return f"none of the {count} intervals"
-    if missed:
-        return f"{count - len(missed)} of the {count} intervals (not {', '.join(missed)})"
-    return f"all {count} intervals"
+def _missing(value: float, at: dict) -> list[str]:
+    """The cells whose interval does not hold `value`."""
+    ends = {cell: interval_of(values)[1:] for cell, values in at.items()}
+    return [" ".join(cell) for cell, (low, high) in ends.items() if not low <= value <= high]
+
+
+def _count(value: float, at: dict) -> str:
+    return f"{len(at) - len(_missing(value, at))} of {len(at)}"

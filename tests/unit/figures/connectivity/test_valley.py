@@ -1,7 +1,7 @@
 """The toy valley from synthetic tables with a known coefficient."""
 
 import numpy as np
-from figure_check import check, drawn, grid, laid_out
+from figure_check import check, drawn, grid, laid_out, told
 
 from valleyscope.connectivity.valley import BINS, NOISES, PERIOD, density, shape_slope
 from valleyscope.figures.connectivity import valley
@@ -10,13 +10,13 @@ STEPS = [2e-3, 1e-3]
 SEEDS = [0, 1, 2]
 
 
-def tables(log=0.5, change=0.001, seeds=SEEDS):
+def tables(log=0.5, change=0.001, seeds=SEEDS, scatter=0.01):
     """Coefficients `log` of T ln g and 0.75 of T g/g₀; χ²/dof 1 of a noise's own law and 40 of the other."""
     fits = grid(
         seed=seeds, noise=list(NOISES), quantity=["density", "drift"], step_size=STEPS, law=["log", "linear"]
     )
     own = fits["noise"].map(NOISES) == fits["law"]
-    fits["coefficient"] = np.where(fits["law"] == "log", log, 0.75) + 0.01 * (fits["seed"] - 1)
+    fits["coefficient"] = np.where(fits["law"] == "log", log, 0.75) + scatter * (fits["seed"] - 1)
     fits["coefficient"] += change * (fits["step_size"] == STEPS[0])
     fits["chi2_dof"] = np.where(own, 1.0, 40.0)
     profile = grid(
@@ -40,22 +40,38 @@ def tables(log=0.5, change=0.001, seeds=SEEDS):
 
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(tmp_path):
     findings = [
-        "V_eff = c T ln g with c = 0.5 [0.475, 0.525] (density) and 0.5 [0.475, 0.525] (drift)",
-        "V_eff = c T g/g₀ with c = 0.75 [0.725, 0.775] (density)",
-        "1/2 lies in 2 of the 4 intervals (not proportional density, proportional drift)",
-        "1, which the paper writes before T ln g, lies in none of the 2 intervals",
-        "isotropic, density, 1 and 40; isotropic, drift, 1 and 40; proportional, density, 1 and 40",
-        "changes c by at most 0.001, and by at most 0.04 of its",
-        "dX = -∇V dt + √(2T) dW",
+        "acts as a potential: c T ln g if isotropic, c = 0.5 [0.475, 0.525] (density) and 0.5 [0.475, 0.525] "
+        "(drift)",
+        "c T g/g₀ if its variance goes as g, c = 0.75 [0.725, 0.775] (density)",
+        "1/2 lies in 2 of 4 intervals, the paper's 1 before T ln g in 0 of 2",
         "over 3 seeds",
     ]
-    check(valley, tables(), findings, tmp_path)
+    numbers = [
+        "intervals that do not hold theory's 1/2: proportional density, proportional drift",
+        "intervals that do not hold the paper's 1: isotropic density, isotropic drift",
+        "c of T g/g₀, drift: 0.75 [0.725, 0.775]",
+        *(
+            f"{noise} noise, {quantity}, the {law}: {chi}"
+            for noise in NOISES
+            for quantity in ("density", "drift")
+            for law, chi in (("noise's own law", "1\n"), ("other noise's law", "40\n"))
+        ),
+        "change of c when the step is halved under the same noise: 0.001\n",
+        "change of c over half the width of its interval: 0.04\n",
+        "dX = -∇V dt + √(2T) dW",
+    ]
+    check(valley, tables(), findings, tmp_path, numbers)
 
 
 def test_the_papers_coefficient_would_be_seen():
-    _, caption = laid_out(valley, tables(log=1.0))
-    assert "ln g, lies in all 2 intervals" in caption
-    assert "Theory's 1/2 lies in none of the 4 intervals" in caption
+    picture = laid_out(valley, tables(log=1.0))
+    assert "1/2 lies in 0 of 4 intervals, the paper's 1 before T ln g in 2 of 2" in picture.caption
+    assert picture.numbers["intervals that do not hold the paper's 1"] == "none"
+
+
+def test_coefficients_that_scatter_around_0_are_no_potential():
+    assert "is not shown to act as a potential" in drawn(valley, tables(log=0.0)).caption
+    assert "is not shown to act as a potential" in drawn(valley, tables(scatter=1.0)).caption
 
 
 def test_an_effect_of_the_step_is_seen_in_any_quantity():
@@ -64,13 +80,14 @@ def test_an_effect_of_the_step_is_seen_in_any_quantity():
         (fits["step_size"] == STEPS[0]) & (fits["quantity"] == "drift") & (fits["noise"] == "proportional")
     )
     fits.loc[coarse, "coefficient"] -= 0.1
-    _, caption = drawn(valley, [fits, *others])
-    assert "changes c by at most 0.1, and by at most 4" in caption
+    words = told(drawn(valley, [fits, *others]))
+    assert "the step is halved under the same noise: 0.1\n" in words
+    assert "over half the width of its interval: 4\n" in words
 
 
 def test_every_panel_has_its_data():
     fits, profile, walks = tables()
-    figure, _ = drawn(valley, [fits, profile, walks])
+    figure = drawn(valley, [fits, profile, walks]).figure
     landscape, potential, coefficients, drift = figure.axes
     for axes, quantity in ((potential, "density"), (drift, "drift")):
         for noise in NOISES:
@@ -97,5 +114,4 @@ def test_every_panel_has_its_data():
 
 
 def test_two_seeds_of_any_number_are_enough():
-    _, caption = drawn(valley, tables(seeds=[3, 8]))
-    assert "over 2 seeds. Circle" in caption
+    assert "over 2 seeds of the simulation" in drawn(valley, tables(seeds=[3, 8])).caption
