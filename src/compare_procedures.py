@@ -68,7 +68,7 @@ def main(args):
     tables = []
 
     eigen = converged_eigenpairs(mean, args.dim, tol=args.tolerance, seed=seed)
-    model_of_increment = increment_model(mean, eigen, sample, k)
+    model_of_increment = increment_model(mean, eigen, sample)
     U = eigen.vectors.double()
     displacements = torch.as_tensor(z).to(U) @ U.T
     squares = direct_increments(model, sequence_losses, data[:k], data[k : k + 1], displacements)[:, 0] ** 2

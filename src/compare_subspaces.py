@@ -54,7 +54,7 @@ def main(args):
     }
     # Eigenvectors of H^(k) need no product with it: their B takes the one sample alone.
     models = {
-        name: increment_model(mean, e, sample, args.k) for name, e in (("top", top), ("bottom", bottom))
+        name: increment_model(mean, e, sample) for name, e in (("top", top), ("bottom", bottom))
     }
     models |= {name: increment_model_in(increment, b.to(mean.device)) for name, b in others.items()}
     full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
@@ -67,7 +67,7 @@ def main(args):
         matvecs=0,
         converged=True,
     )
-    curvature = increment_model(mean, pool, sample, args.k).curvature
+    curvature = increment_model(mean, pool, sample).curvature
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
     lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.cpu().numpy())
     lemma["lambda_min"] = bottom.values[0].item()

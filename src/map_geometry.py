@@ -26,7 +26,7 @@ def main(args):
     eigen = stage.point.eigenpairs(args)
     operator = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
     sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
-    quadratic = increment_model(operator, eigen, sample, args.k).leading(2)
+    quadratic = increment_model(operator, eigen, sample).leading(2)
     axis = np.linspace(-args.reach, args.reach, args.points) * args.sigma
     plane = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     U = eigen.vectors[:, :2].double()

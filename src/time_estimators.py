@@ -51,7 +51,7 @@ class Problem:
 
     def coefficients(self):
         sample = HessianOperator(self.model, sequence_losses, self.data[self.k : self.k + 1], keep_graph=True)
-        return increment_model(self.operator, self.eigen, sample, self.k)
+        return increment_model(self.operator, self.eigen, sample)
 
     def direct(self, sigma):
         U = self.eigen.vectors.double()

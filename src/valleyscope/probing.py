@@ -159,7 +159,7 @@ def probe(
         eigen = converged_eigenpairs(operator, max(dims), tol=tol, seed=seed)
         clock.stop("I subspace", eigen.matvecs)
         increment = IncrementOperator(operator, HessianOperator(model, loss_fn, following, keep_graph=True))
-        subspace = increment_model(operator, eigen, increment.sample, k)
+        subspace = increment_model(operator, eigen, increment.sample)
         clock.stop("II coefficients", 0)
         full, drawn = _full_space(increment, samples, seed)
         clock.stop("traces in full space", samples)

@@ -116,7 +116,7 @@ def candidate_models(
     for index, sample in enumerate(sample_operators(model, loss_fn, candidates)):
         if index == 1:
             V, along, mean_images = V[:, :few], along[:, :few], mean_images[:, :few]
-        subspace = increment_model(operator, eigen, sample, k)
+        subspace = increment_model(operator, eigen, sample)
         difference = sample.gradient().double() - mean_gradient.double()
         images = (sample.matmat(V) - mean_images) / (k + 1)
         slope_square = difference.square().sum().item() / (k + 1) ** 2

@@ -57,9 +57,7 @@ class IncrementOperator(Operator):
         return (self.sample.matmat(V) - self.mean.matmat(V)) / (self.k + 1)
 
 
-def increment_model(
-    operator: HessianOperator, eigen: EigenResult, sample: HessianOperator, k: int
-) -> IncrementModel:
+def increment_model(operator: HessianOperator, eigen: EigenResult, sample: HessianOperator) -> IncrementModel:
     """The quadratic model of δ_k in the eigenspace of H^(k).
 
     Args:
@@ -67,13 +65,13 @@ def increment_model(
         eigen: its eigenpairs U (N, D); UᵀH^(k)U is diag(values), so no product of L_k is needed.
         sample: operator of the (k+1)-th sample alone; D products are taken.
     """
-    U = eigen.vectors.double()
+    U, count = eigen.vectors.double(), operator.samples + 1
     slope = U.T @ (sample.gradient().double() - operator.gradient().double())
     curvature = U.T @ sample.matmat(eigen.vectors).double() - eigen.values.to(U).diag()
     return IncrementModel(
-        (sample.loss - operator.loss) / (k + 1),
-        (slope / (k + 1)).cpu().numpy(),
-        (curvature / (k + 1)).cpu().numpy(),
+        (sample.loss - operator.loss) / count,
+        (slope / count).cpu().numpy(),
+        (curvature / count).cpu().numpy(),
     )
 
 
