@@ -53,9 +53,7 @@ def main(args):
         "increment": increment_subspace(increment, dim, args.tolerance, seed),
     }
     # Eigenvectors of H^(k) need no product with it: their B takes the one sample alone.
-    models = {
-        name: increment_model(mean, e, sample) for name, e in (("top", top), ("bottom", bottom))
-    }
+    models = {name: increment_model(mean, e, sample) for name, e in (("top", top), ("bottom", bottom))}
     models |= {name: increment_model_in(increment, b.to(mean.device)) for name, b in others.items()}
     full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
     table = compare_subspaces(models, full, mean.size, args.dims, args.sigmas)
