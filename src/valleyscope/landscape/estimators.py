@@ -11,6 +11,7 @@ and the traces of A in the closed form. In the subspace one set of draws serves 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ from valleyscope.landscape.increments import (
     gradient_share,
     increment_model,
     increments,
+    require_finite_increments,
     sample_operators,
 )
 
@@ -38,6 +40,7 @@ NORM_TOLERANCE = 0.05  # of ‖H_j‖, which enters a bound
 PROBES = (
     1_000_000_007  # added to seeds: weights are drawn from the same seeds and must not point along probes
 )
+NEXT = {"single": slice(0, 1), "expected": slice(1, None)}  # candidates: the next sample, and held-out ones
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def candidate_models(
     Takes S products of L_k for draws (S, N), shared by all; D + S with the first candidate alone, D + `few`
     with each other one.
     """
-    k = operator.samples
+    count = operator.samples + 1
     V = draws.T.to(operator.device, operator.dtype)
     mean_images, mean_gradient = operator.matmat(V), operator.gradient()
     along = V.double()
@@ -118,13 +121,13 @@ def candidate_models(
             V, along, mean_images = V[:, :few], along[:, :few], mean_images[:, :few]
         subspace = increment_model(operator, eigen, sample)
         difference = sample.gradient().double() - mean_gradient.double()
-        images = (sample.matmat(V) - mean_images) / (k + 1)
-        slope_square = difference.square().sum().item() / (k + 1) ** 2
+        images = (sample.matmat(V) - mean_images) / count
+        slope_square = difference.square().sum().item() / count**2
         result.append(
             Candidate(
                 subspace,
                 FullSpaceModel(subspace.value, slope_square, *trace_draws(V, images)),
-                (along.T @ difference / (k + 1)).cpu().numpy(),
+                (along.T @ difference / count).cpu().numpy(),
                 gradient_share(difference, eigen.vectors),
                 converged_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
             )
@@ -137,6 +140,105 @@ def landscape_bounds(losses: Tensor, candidates: list[Candidate], k: int, larges
     slopes = [(k + 1) * np.sqrt(c.full.slope_square) for c in candidates]
     norms = [c.norm * (1 + NORM_TOLERANCE) for c in candidates]
     return LandscapeBounds(losses.abs().max().item(), float(max(slopes)), max(*norms, largest))
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """Probes u = Uz in the first D eigenvectors U (N, D) of H^(k), with the draws z/σ of a seed: Δ₂^(D)."""
+
+    vectors: Tensor
+    samples: int
+    seed: int
+    criterion: ClassVar[str] = "delta2_D"
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.vectors.shape[1]
+
+    @property
+    def chance(self) -> float:
+        """What a random subspace would see of a slope."""
+        return self.dim / len(self.vectors)
+
+    @property
+    def normals(self) -> np.ndarray:
+        """z/σ (S, D)."""
+        return standard_normals(self.samples, self.dim, self.seed)
+
+    def displacements(self, sigma: float) -> Tensor:
+        """u (S, N)."""
+        basis = self.vectors.double()
+        return sigma * (torch.as_tensor(self.normals).to(basis) @ basis.T)
+
+    def model(self, candidate: Candidate) -> IncrementModel:
+        """The quadratic model that this probe sees."""
+        return candidate.subspace.leading(self.dim)
+
+    def gradient_share(self, candidate: Candidate) -> float:
+        """The part of ‖Δg‖² in the subspace."""
+        return candidate.gradient_share[self.dim - 1]
+
+    def closed_form(self, candidates: list[Candidate], sigma: float) -> dict[str, float]:
+        """E δ², averaged over candidates: exact."""
+        return {"estimate": float(np.mean([self.model(c).gaussian_moment(sigma) for c in candidates]))}
+
+    def sampled(self, candidates: list[Candidate], sigma: float, true: np.ndarray) -> dict[str, dict]:
+        """Monte Carlo estimates of the single next sample and of the expected one from the true δ (S, C)."""
+        z = sigma * self.normals
+        quadratic = np.stack([self.model(c).at(z) for c in candidates], axis=1)
+        return {name: _monte_carlo(true[:, each], quadratic[:, each]) for name, each in NEXT.items()}
+
+
+@dataclass(frozen=True)
+class FullSpace:
+    """Probes in all N directions along draws v/σ (S, N): Δ₂."""
+
+    draws: Tensor
+    criterion: ClassVar[str] = "delta2"
+
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self.draws.shape[1]
+
+    @property
+    def chance(self) -> float:
+        """All of a slope."""
+        return 1.0
+
+    def displacements(self, sigma: float) -> Tensor:
+        """u (S, N)."""
+        return sigma * self.draws
+
+    def model(self, candidate: Candidate) -> FullSpaceModel:
+        """The quadratic model that this probe sees."""
+        return candidate.full
+
+    def gradient_share(self, candidate: Candidate) -> float:
+        """All of ‖Δg‖²."""
+        return 1.0
+
+    def closed_form(self, candidates: list[Candidate], sigma: float) -> dict[str, float]:
+        """E δ², averaged over candidates, and its standard error over the draws of their traces."""
+        moments = [c.full.gaussian_moment(sigma) for c in candidates]
+        # The draws are shared, so errors of candidates add up rather than average out.
+        error = float(np.mean([m.standard_error for m in moments]))
+        return {"estimate": float(np.mean([m.mean for m in moments])), "standard_error": error}
+
+    def sampled(self, candidates: list[Candidate], sigma: float, true: np.ndarray) -> dict[str, dict]:
+        """Monte Carlo estimates of the single next sample and of the expected one from the true δ (S, C).
+
+        Only the single next sample has products along every draw, so only it has a quadratic Monte Carlo.
+        """
+        single, expected = NEXT.values()
+        return {
+            "single": _monte_carlo(true[:, single], candidates[0].full_at(sigma)[:, None]),
+            "expected": {"direct": _mean_square(true[:, expected])},
+        }
+
+
+Space = Subspace | FullSpace
 
 
 def estimate_criteria(
@@ -157,39 +259,33 @@ def estimate_criteria(
 
     Columns of the two tables: results/README.md, criteria.csv and terms.csv.
     """
-    k = operator.samples
-    check_point(k, batches.size(data), max(grid.dims), operator.size)
+    k, widest = operator.samples, max(grid.dims)
+    check_point(k, batches.size(data), widest, operator.size)
     known, following = batches.rows(data, 0, k), batches.rows(data, k, k + 1)
     nexts = batches.joined([following, held_out])
     draws = full_space_draws(operator.size, grid.samples, grid.seed)
-    models = candidate_models(model, loss_fn, operator, eigen, nexts, draws, grid.candidate_draws)
-    with torch.no_grad():
-        losses = torch.cat(
-            [operator.losses, loss_fn(model, batches.rows(nexts, 0, len(models), operator.device))]
-        )
-    bounds = landscape_bounds(losses, models, k, eigen.values.max().item())
-    rows = _pointwise(models)
-    for dim in (*grid.dims, operator.size):
-        whole = dim == operator.size
-        closed = [c.full if whole else c.subspace.leading(dim) for c in models]
+    candidates = candidate_models(model, loss_fn, operator, eigen, nexts, draws, grid.candidate_draws)
+    spaces = [Subspace(eigen.vectors[:, :dim], grid.samples, grid.seed) for dim in grid.dims]
+    spaces.append(FullSpace(draws))
+    rows = _pointwise(candidates)
+    for space in spaces:
         for sigma in grid.sigmas:
-            cell = {"criterion": "delta2" if whole else "delta2_D", "dim": dim, "sigma": sigma}
-            sampled = {"single": {}, "expected": {}}
-            if dim >= max(grid.dims):
-                normals = draws if whole else torch.as_tensor(standard_normals(grid.samples, dim, grid.seed))
-                basis = eigen.vectors[:, :dim].double()
-                displacements = sigma * (normals if whole else normals.to(basis) @ basis.T)
-                true = direct_increments(model, loss_fn, known, nexts, displacements)
-                sampled = _sampled(models, closed, whole, sigma, normals.numpy(), true)
-            for name, chosen in (("single", slice(0, 1)), ("expected", slice(1, None))):
-                estimates = _closed_form(closed[chosen], sigma) | sampled[name]
-                rows += [{"next": name, **cell, "estimator": e, **values} for e, values in estimates.items()]
-    return pd.DataFrame(rows), _terms(models, grid, operator.size, k, bounds), bounds
+            sampled = {}
+            if space.dim >= widest:
+                true = direct_increments(model, loss_fn, known, nexts, space.displacements(sigma))
+                require_finite_increments(true, sigma)
+                sampled = space.sampled(candidates, sigma, true)
+            rows += _estimates(space, candidates, sigma, sampled)
+    with torch.no_grad():
+        losses = loss_fn(model, batches.rows(nexts, 0, len(candidates), operator.device))
+    losses = torch.cat([operator.losses, losses])
+    bounds = landscape_bounds(losses, candidates, k, eigen.values.max().item())
+    return pd.DataFrame(rows), _terms(candidates, spaces, grid.sigmas, k, bounds), bounds
 
 
-def _pointwise(models: list[Candidate]) -> list[dict]:
+def _pointwise(candidates: list[Candidate]) -> list[dict]:
     """Δ₁ = |a| of the next sample and its mean over the candidates."""
-    values = np.abs([c.full.value for c in models])
+    values = np.abs([c.full.value for c in candidates])
     expected = Estimate.of(values[1:])
     cell = {"criterion": "delta1", "dim": 0, "sigma": 0.0, "estimator": "exact"}
     return [
@@ -198,35 +294,17 @@ def _pointwise(models: list[Candidate]) -> list[dict]:
     ]
 
 
-def _closed_form(models: list, sigma: float) -> dict[str, dict]:
-    """E δ² and Var δ in closed form, averaged over candidates that share the draws of their traces."""
-    variance = float(np.mean([m.variance(sigma) for m in models]))
-    if isinstance(models[0], IncrementModel):
-        moment = float(np.mean([m.gaussian_moment(sigma) for m in models]))
-        return {"gaussian_moment": {"estimate": moment, "variance": variance}}
-    moments = [m.gaussian_moment(sigma) for m in models]
-    # The draws are shared, so errors of candidates add up rather than average out.
-    error = float(np.mean([m.standard_error for m in moments]))
-    estimate = float(np.mean([m.mean for m in moments]))
-    return {"gaussian_moment": {"estimate": estimate, "standard_error": error, "variance": variance}}
-
-
-def _sampled(models: list, closed: list, whole: bool, sigma: float, normals: np.ndarray, true: np.ndarray):
-    """Monte Carlo estimates of the single next sample (both estimators) and of the expected one.
-
-    In full space only the single next sample has products along every draw, so only it has a quadratic
-    Monte Carlo; the true δ (S, C) is there for all.
-    """
-    if not np.isfinite(true).all():
-        raise FloatingPointError(f"an increment at sigma = {sigma:g} is not finite; lower sigma")
-    if whole:
-        single = _monte_carlo(true[:, :1], models[0].full_at(sigma)[:, None])
-        return {"single": single, "expected": {"direct": _mean_square(true[:, 1:])}}
-    quadratic = np.stack([c.at(sigma * normals) for c in closed], axis=1)
-    return {
-        "single": _monte_carlo(true[:, :1], quadratic[:, :1]),
-        "expected": _monte_carlo(true[:, 1:], quadratic[:, 1:]),
-    }
+def _estimates(space: Space, candidates: list[Candidate], sigma: float, sampled: dict) -> list[dict]:
+    """Rows of the closed form and of what was sampled, of the single next sample and of the expected one."""
+    rows = []
+    for name, each in NEXT.items():
+        chosen = candidates[each]
+        variance = float(np.mean([space.model(c).variance(sigma) for c in chosen]))
+        estimates = {"gaussian_moment": space.closed_form(chosen, sigma) | {"variance": variance}}
+        estimates |= sampled.get(name, {})
+        cell = {"next": name, "criterion": space.criterion, "dim": space.dim, "sigma": sigma}
+        rows += [{**cell, "estimator": estimator, **values} for estimator, values in estimates.items()]
+    return rows
 
 
 def _mean_square(delta: np.ndarray) -> dict[str, float]:
@@ -248,33 +326,32 @@ def _monte_carlo(true: np.ndarray, quadratic: np.ndarray) -> dict[str, dict]:
     return result
 
 
-def _terms(models: list[Candidate], grid: Grid, size: int, k: int, bounds: LandscapeBounds) -> pd.DataFrame:
+def _terms(
+    candidates: list[Candidate], spaces: list[Space], sigmas: list[float], k: int, bounds: LandscapeBounds
+) -> pd.DataFrame:
+    """What the criteria are made of; beside the single next sample also the bounds of Theorem 2."""
     rows = []
-    for name, chosen in (("single", models[:1]), ("expected", models[1:])):
-        for dim in (*grid.dims, size):
-            whole = dim == size
-            parts = [c.full if whole else c.subspace.leading(dim) for c in chosen]
-            share = 1.0 if whole else float(np.mean([c.gradient_share[dim - 1] for c in chosen]))
-            for sigma in grid.sigmas:
-                terms = pd.DataFrame([p.terms(sigma) for p in parts]).mean().to_dict()
-                here = np.mean([p.variance(sigma) for p in parts])
-                everywhere = np.mean([c.full.variance(sigma) for c in chosen])
-                row = {
-                    "next": name,
-                    "criterion": "delta2" if whole else "delta2_D",
-                    "dim": dim,
-                    "sigma": sigma,
-                }
-                row |= terms | {
-                    "gradient_share": share,
-                    "spread_ratio": here / everywhere,
-                    "chance": dim / size,
-                }
+    for name, each in NEXT.items():
+        for space in spaces:
+            for sigma in sigmas:
+                cell = {"next": name, "criterion": space.criterion, "dim": space.dim, "sigma": sigma}
+                rows.append(cell | _parts(space, candidates[each], sigma))
                 if name == "single":
-                    row["published_bound"] = bounds.published(sigma, dim, k)
-                    row["sharper_bound"] = bounds.sharper(sigma, dim, k)
-                rows.append(row)
+                    rows[-1]["published_bound"] = bounds.published(sigma, space.dim, k)
+                    rows[-1]["sharper_bound"] = bounds.sharper(sigma, space.dim, k)
     return pd.DataFrame(rows)
+
+
+def _parts(space: Space, candidates: list[Candidate], sigma: float) -> dict[str, float]:
+    """Terms of E δ², means over candidates, and what the space captures of slope and spread."""
+    models = [space.model(c) for c in candidates]
+    here = np.mean([model.variance(sigma) for model in models])
+    everywhere = np.mean([c.full.variance(sigma) for c in candidates])
+    return pd.DataFrame([model.terms(sigma) for model in models]).mean().to_dict() | {
+        "gradient_share": float(np.mean([space.gradient_share(c) for c in candidates])),
+        "spread_ratio": here / everywhere,
+        "chance": space.chance,
+    }
 
 
 def fixed_weights_criteria(

@@ -97,6 +97,12 @@ def direct_increments(
     return increments(displaced_losses(model, loss_fn, samples, displacements), batches.size(data))
 
 
+def require_finite_increments(values: np.ndarray, sigma: float) -> None:
+    """FloatingPointError naming σ unless every increment is finite."""
+    if not np.isfinite(values).all():
+        raise FloatingPointError(f"an increment at sigma = {sigma:g} is not finite; lower sigma")
+
+
 def displaced_losses(model: nn.Module, loss_fn: LossFunction, samples, displacements: Tensor) -> Tensor:
     """Losses of all n samples of a batch at w + u for displacements u (S, N): (S, n)."""
     centre = flat_weights(model)
