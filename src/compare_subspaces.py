@@ -17,13 +17,13 @@ import stage.point
 import stage.problem
 from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import full_space_draws, full_space_model
 from valleyscope.landscape.increments import (
     IncrementOperator,
     check_point,
     increment_model,
     increment_model_in,
 )
+from valleyscope.landscape.spaces import full_space_draws, full_space_model
 from valleyscope.landscape.subspaces import (
     compare_index_sets,
     compare_subspaces,
@@ -55,7 +55,7 @@ def main(args):
     # Eigenvectors of H^(k) need no product with it: their B takes the one sample alone.
     models = {name: increment_model(mean, e, sample) for name, e in (("top", top), ("bottom", bottom))}
     models |= {name: increment_model_in(increment, b.to(mean.device)) for name, b in others.items()}
-    full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
+    full = full_space_model(increment, [full_space_draws(mean.size, args.draws, seed)])
     table = compare_subspaces(models, full, mean.size, args.dims, args.sigmas)
 
     pool = EigenResult(

@@ -9,23 +9,20 @@ In full space the S draws serve three ends: direct Monte Carlo, quadratic Monte 
 and the traces of A in the closed form. In the subspace one set of draws serves every σ.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from valleyscope.criteria import FullSpaceModel, IncrementModel, LandscapeBounds, standard_normals
+from valleyscope.criteria import LandscapeBounds
 from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.engine import batches
 from valleyscope.engine.weights import LossFunction
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
 from valleyscope.landscape.increments import (
-    IncrementOperator,
     check_point,
     direct_increments,
     displaced_losses,
@@ -35,11 +32,18 @@ from valleyscope.landscape.increments import (
     require_finite_increments,
     sample_operators,
 )
+from valleyscope.landscape.spaces import (
+    Candidate,
+    DrawnModel,
+    FullSpace,
+    Space,
+    Subspace,
+    full_space_draws,
+    make_up,
+    trace_draws,
+)
 
 NORM_TOLERANCE = 0.05  # of ‖H_j‖, which enters a bound
-PROBES = (
-    1_000_000_007  # added to seeds: weights are drawn from the same seeds and must not point along probes
-)
 NEXT = {"single": slice(0, 1), "expected": slice(1, None)}  # candidates: the next sample, and held-out ones
 
 
@@ -55,46 +59,6 @@ class Grid:
     samples: int
     seed: int
     candidate_draws: int = 3
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """δ_k for one candidate ℓ_{k+1}: its models in the eigenspace and in full space, and ‖H_j‖."""
-
-    subspace: IncrementModel
-    full: FullSpaceModel
-    drawn: np.ndarray  # cᵀv over the full-space draws v/σ (S,)
-    gradient_share: np.ndarray  # of the first d eigenvectors (D,)
-    norm: float
-
-    def full_at(self, sigma: float) -> np.ndarray:
-        """The quadratic model at the full-space draws (S,): a + σ cᵀv + (σ²/2) vᵀAv."""
-        return self.full.value + sigma * self.drawn + sigma**2 / 2 * self.full.traces
-
-
-def full_space_draws(size: int, samples: int, seed: int) -> Tensor:
-    """v/σ of every full-space estimate of one seed, (S, N) float32."""
-    return torch.cat(list(draw_blocks(size, samples, seed, samples)))
-
-
-def draw_blocks(size: int, samples: int, seed: int, at_once: int) -> Iterator[Tensor]:
-    """The same, at most `at_once` rows at a time."""
-    stream = torch.Generator().manual_seed(PROBES + seed)
-    for start in range(0, samples, at_once):
-        rows = range(start, min(start + at_once, samples))
-        yield torch.stack([torch.randn(size, generator=stream) for _ in rows])
-
-
-def trace_draws(V: Tensor, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """vᵀAv and ‖Av‖² for the columns of V (N, S) and their images AV."""
-    return (V * images).double().sum(0).cpu().numpy(), images.double().square().sum(0).cpu().numpy()
-
-
-def full_space_model(increment: IncrementOperator, draws: Tensor) -> FullSpaceModel:
-    """The model of δ_k in full space from draws (S, N); S products of A."""
-    V = draws.T.to(increment.device, increment.dtype)
-    slope_square = increment.gradient().double().square().sum().item()
-    return FullSpaceModel(increment.value(), slope_square, *trace_draws(V, increment.matmat(V)))
 
 
 def candidate_models(
@@ -123,11 +87,11 @@ def candidate_models(
         difference = sample.gradient().double() - mean_gradient.double()
         images = (sample.matmat(V) - mean_images) / count
         slope_square = difference.square().sum().item() / count**2
+        slopes = (along.T @ difference / count).cpu().numpy()
         result.append(
             Candidate(
                 subspace,
-                FullSpaceModel(subspace.value, slope_square, *trace_draws(V, images)),
-                (along.T @ difference / count).cpu().numpy(),
+                DrawnModel(subspace.value, slope_square, *trace_draws(V, images), slopes),
                 gradient_share(difference, eigen.vectors),
                 converged_eigenpairs(sample, 1, which="LM", tol=NORM_TOLERANCE).values.abs().item(),
             )
@@ -140,105 +104,6 @@ def landscape_bounds(losses: Tensor, candidates: list[Candidate], k: int, larges
     slopes = [(k + 1) * np.sqrt(c.full.slope_square) for c in candidates]
     norms = [c.norm * (1 + NORM_TOLERANCE) for c in candidates]
     return LandscapeBounds(losses.abs().max().item(), float(max(slopes)), max(*norms, largest))
-
-
-@dataclass(frozen=True)
-class Subspace:
-    """Probes u = Uz in the first D eigenvectors U (N, D) of H^(k), with the draws z/σ of a seed: Δ₂^(D)."""
-
-    vectors: Tensor
-    samples: int
-    seed: int
-    criterion: ClassVar[str] = "delta2_D"
-
-    @property
-    def dim(self) -> int:
-        """D."""
-        return self.vectors.shape[1]
-
-    @property
-    def chance(self) -> float:
-        """What a random subspace would see of a slope."""
-        return self.dim / len(self.vectors)
-
-    @property
-    def normals(self) -> np.ndarray:
-        """z/σ (S, D)."""
-        return standard_normals(self.samples, self.dim, self.seed)
-
-    def displacements(self, sigma: float) -> Tensor:
-        """u (S, N)."""
-        basis = self.vectors.double()
-        return sigma * (torch.as_tensor(self.normals).to(basis) @ basis.T)
-
-    def model(self, candidate: Candidate) -> IncrementModel:
-        """The quadratic model that this probe sees."""
-        return candidate.subspace.leading(self.dim)
-
-    def gradient_share(self, candidate: Candidate) -> float:
-        """The part of ‖Δg‖² in the subspace."""
-        return candidate.gradient_share[self.dim - 1]
-
-    def closed_form(self, candidates: list[Candidate], sigma: float) -> dict[str, float]:
-        """E δ², averaged over candidates: exact."""
-        return {"estimate": float(np.mean([self.model(c).gaussian_moment(sigma) for c in candidates]))}
-
-    def sampled(self, candidates: list[Candidate], sigma: float, true: np.ndarray) -> dict[str, dict]:
-        """Monte Carlo estimates of the single next sample and of the expected one from the true δ (S, C)."""
-        z = sigma * self.normals
-        quadratic = np.stack([self.model(c).at(z) for c in candidates], axis=1)
-        return {name: _monte_carlo(true[:, each], quadratic[:, each]) for name, each in NEXT.items()}
-
-
-@dataclass(frozen=True)
-class FullSpace:
-    """Probes in all N directions along draws v/σ (S, N): Δ₂."""
-
-    draws: Tensor
-    criterion: ClassVar[str] = "delta2"
-
-    @property
-    def dim(self) -> int:
-        """N."""
-        return self.draws.shape[1]
-
-    @property
-    def chance(self) -> float:
-        """All of a slope."""
-        return 1.0
-
-    def displacements(self, sigma: float) -> Tensor:
-        """u (S, N)."""
-        return sigma * self.draws
-
-    def model(self, candidate: Candidate) -> FullSpaceModel:
-        """The quadratic model that this probe sees."""
-        return candidate.full
-
-    def gradient_share(self, candidate: Candidate) -> float:
-        """All of ‖Δg‖²."""
-        return 1.0
-
-    def closed_form(self, candidates: list[Candidate], sigma: float) -> dict[str, float]:
-        """E δ², averaged over candidates, and its standard error over the draws of their traces."""
-        moments = [c.full.gaussian_moment(sigma) for c in candidates]
-        # The draws are shared, so errors of candidates add up rather than average out.
-        error = float(np.mean([m.standard_error for m in moments]))
-        return {"estimate": float(np.mean([m.mean for m in moments])), "standard_error": error}
-
-    def sampled(self, candidates: list[Candidate], sigma: float, true: np.ndarray) -> dict[str, dict]:
-        """Monte Carlo estimates of the single next sample and of the expected one from the true δ (S, C).
-
-        Only the single next sample has products along every draw, so only it has a quadratic Monte Carlo.
-        """
-        single, expected = NEXT.values()
-        return {
-            "single": _monte_carlo(true[:, single], candidates[0].full_at(sigma)[:, None]),
-            "expected": {"direct": _mean_square(true[:, expected])},
-        }
-
-
-Space = Subspace | FullSpace
 
 
 def estimate_criteria(
@@ -265,21 +130,21 @@ def estimate_criteria(
     nexts = batches.joined([following, held_out])
     draws = full_space_draws(operator.size, grid.samples, grid.seed)
     candidates = candidate_models(model, loss_fn, operator, eigen, nexts, draws, grid.candidate_draws)
-    spaces = [Subspace(eigen.vectors[:, :dim], grid.samples, grid.seed) for dim in grid.dims]
-    spaces.append(FullSpace(draws))
+    with torch.no_grad():
+        next_losses = loss_fn(model, batches.rows(nexts, 0, len(candidates), operator.device))
+    losses = torch.cat([operator.losses, next_losses])
+    bounds = landscape_bounds(losses, candidates, k, eigen.values.max().item())
+    spaces: list[Space] = [Subspace(eigen.vectors[:, :dim], grid.samples, grid.seed) for dim in grid.dims]
+    spaces.append(FullSpace(operator.size, draws.split))
     rows = _pointwise(candidates)
     for space in spaces:
         for sigma in grid.sigmas:
-            sampled = {}
+            true = None
             if space.dim >= widest:
-                true = direct_increments(model, loss_fn, known, nexts, space.displacements(sigma))
+                (displacements,) = space.displacements(sigma, grid.samples)
+                true = direct_increments(model, loss_fn, known, nexts, displacements)
                 require_finite_increments(true, sigma)
-                sampled = space.sampled(candidates, sigma, true)
-            rows += _estimates(space, candidates, sigma, sampled)
-    with torch.no_grad():
-        losses = loss_fn(model, batches.rows(nexts, 0, len(candidates), operator.device))
-    losses = torch.cat([operator.losses, losses])
-    bounds = landscape_bounds(losses, candidates, k, eigen.values.max().item())
+            rows += _estimates(space, candidates, sigma, true)
     return pd.DataFrame(rows), _terms(candidates, spaces, grid.sigmas, k, bounds), bounds
 
 
@@ -294,14 +159,17 @@ def _pointwise(candidates: list[Candidate]) -> list[dict]:
     ]
 
 
-def _estimates(space: Space, candidates: list[Candidate], sigma: float, sampled: dict) -> list[dict]:
-    """Rows of the closed form and of what was sampled, of the single next sample and of the expected one."""
+def _estimates(
+    space: Space, candidates: list[Candidate], sigma: float, true: np.ndarray | None
+) -> list[dict]:
+    """Rows of the closed form and, where the true δ (S, C) are given, of Monte Carlo on the same draws."""
+    quadratic = None if true is None else space.modelled(candidates, sigma)
     rows = []
     for name, each in NEXT.items():
-        chosen = candidates[each]
-        variance = float(np.mean([space.model(c).variance(sigma) for c in chosen]))
-        estimates = {"gaussian_moment": space.closed_form(chosen, sigma) | {"variance": variance}}
-        estimates |= sampled.get(name, {})
+        variance = float(np.mean([space.model(c).variance(sigma) for c in candidates[each]]))
+        estimates = {"gaussian_moment": space.moment(candidates[each], sigma) | {"variance": variance}}
+        if true is not None:
+            estimates |= _monte_carlo(true[:, each], quadratic[:, each])
         cell = {"next": name, "criterion": space.criterion, "dim": space.dim, "sigma": sigma}
         rows += [{**cell, "estimator": estimator, **values} for estimator, values in estimates.items()]
     return rows
@@ -315,15 +183,17 @@ def _mean_square(delta: np.ndarray) -> dict[str, float]:
 
 
 def _monte_carlo(true: np.ndarray, quadratic: np.ndarray) -> dict[str, dict]:
-    """Means of δ², q² and δ² − q² over the same draws (S, C)."""
-    result = {"quadratic": _mean_square(quadratic), "direct": _mean_square(true)}
-    gap = Estimate.of((true**2 - quadratic**2).mean(1))
-    result["direct_minus_quadratic"] = {
+    """Means of q², δ² and δ² − q² over the same draws (S, C), of δ² alone where no q is given, (S, 0)."""
+    direct = _mean_square(true)
+    if not quadratic.shape[1]:
+        return {"direct": direct}
+    modelled, gap = _mean_square(quadratic), Estimate.of((true**2 - quadratic**2).mean(1))
+    difference = {
         "estimate": gap.mean,
         "standard_error": gap.standard_error,
-        "variance": result["direct"]["variance"] - result["quadratic"]["variance"],
+        "variance": direct["variance"] - modelled["variance"],
     }
-    return result
+    return {"quadratic": modelled, "direct": direct, "direct_minus_quadratic": difference}
 
 
 def _terms(
@@ -334,24 +204,13 @@ def _terms(
     for name, each in NEXT.items():
         for space in spaces:
             for sigma in sigmas:
-                cell = {"next": name, "criterion": space.criterion, "dim": space.dim, "sigma": sigma}
-                rows.append(cell | _parts(space, candidates[each], sigma))
+                row = {"next": name, "criterion": space.criterion, "dim": space.dim, "sigma": sigma}
+                row |= make_up(space, candidates[each], sigma)
                 if name == "single":
-                    rows[-1]["published_bound"] = bounds.published(sigma, space.dim, k)
-                    rows[-1]["sharper_bound"] = bounds.sharper(sigma, space.dim, k)
+                    row["published_bound"] = bounds.published(sigma, space.dim, k)
+                    row["sharper_bound"] = bounds.sharper(sigma, space.dim, k)
+                rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _parts(space: Space, candidates: list[Candidate], sigma: float) -> dict[str, float]:
-    """Terms of E δ², means over candidates, and what the space captures of slope and spread."""
-    models = [space.model(c) for c in candidates]
-    here = np.mean([model.variance(sigma) for model in models])
-    everywhere = np.mean([c.full.variance(sigma) for c in candidates])
-    return pd.DataFrame([model.terms(sigma) for model in models]).mean().to_dict() | {
-        "gradient_share": float(np.mean([space.gradient_share(c) for c in candidates])),
-        "spread_ratio": here / everywhere,
-        "chance": space.chance,
-    }
 
 
 def fixed_weights_criteria(
