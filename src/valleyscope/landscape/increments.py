@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from valleyscope.criteria import IncrementModel
 from valleyscope.eigen import EigenResult
 from valleyscope.engine import batches
+from valleyscope.engine.noise import mean_square
 from valleyscope.engine.operators import Operator
 from valleyscope.engine.weights import LossFunction, flat_weights, replica_losses
 from valleyscope.errors import InputError
@@ -132,6 +133,42 @@ def gradient_share(difference: Tensor, basis: Tensor) -> np.ndarray:
     difference = difference.double()
     components = (basis.double().T @ difference).square().cumsum(0)
     return (components / difference.square().sum()).cpu().numpy()
+
+
+def describe_point(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    operator: HessianOperator,
+    data,
+    held_out,
+    stationarity: float | None = None,
+) -> dict[str, float]:
+    """How L_k, the next sample's loss and those of held-out ones lie to one another, and their slopes.
+
+    loss, next_loss, held_out_loss; next_square and next_variance (mean over held-out ℓ of (ℓ − L_k)², and
+    Var ℓ); gradient_norm; stationarity (‖∇L_k‖² over E‖g_i‖²/k, unless it is known); slope_square (‖Δg‖²).
+    `operator` is of L_k, the first k of the batch `data`.
+    """
+    k = operator.samples
+    known, following = batches.rows(data, 0, k), batches.rows(data, k, k + 1)
+    with torch.no_grad():
+        others = loss_fn(model, held_out).double()
+        next_loss = loss_fn(model, following).double()
+    gradient = operator.gradient()
+    slope = HessianOperator(model, loss_fn, following).gradient() - gradient
+    if stationarity is None:
+        noise = mean_square(model, loss_fn, known) / k
+        stationarity = gradient.double().square().sum().item() / noise
+    return {
+        "loss": operator.loss,
+        "next_loss": next_loss.item(),
+        "held_out_loss": others.mean().item(),
+        "next_square": (others - operator.loss).square().mean().item(),
+        "next_variance": others.var().item(),
+        "gradient_norm": gradient.double().norm().item(),
+        "stationarity": stationarity,
+        "slope_square": slope.double().square().sum().item(),
+    }
 
 
 def check_point(k: int, samples: int, dim: int, size: int) -> None:
