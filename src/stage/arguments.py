@@ -13,22 +13,6 @@ from tqdm import tqdm
 from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError, one_line
 
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str):
-        self.exit(2, f"{Path(self.prog).stem}: error: {one_line(message)}; see --help\n")
-
-
-def parser(description: str) -> argparse.ArgumentParser:
-    """A parser whose help is the stage's docstring, examples included."""
-    result = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    result.add_argument("--threads", type=int, default=1, help="threads of torch")
-    result.add_argument("--device", default="cpu", help="cpu or cuda")
-    return result
-
-
 SHARED = {  # options that mean the same in every stage that takes them
     "dims": {"type": int, "nargs": "+", "help": "D"},
     "dim": {"type": int, "help": "D"},
@@ -43,6 +27,21 @@ SHARED = {  # options that mean the same in every stage that takes them
     "variant": {"help": "name of the training that found the ends"},
     "pair": {"help": "seeds of the ends, joined by a dash"},
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str):
+        self.exit(2, f"{Path(self.prog).stem}: error: {one_line(message)}; see --help\n")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser whose help is the stage's docstring, examples included."""
+    result = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--threads", type=int, default=1, help="threads of torch")
+    result.add_argument("--device", default="cpu", help="cpu or cuda")
+    return result
 
 
 def add(result: argparse.ArgumentParser, *names: str) -> None:
