@@ -21,8 +21,9 @@ from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.criteria import standard_normals
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import candidate_models, full_space_draws
+from valleyscope.landscape.estimators import candidate_models
 from valleyscope.landscape.increments import direct_increments
+from valleyscope.landscape.spaces import full_space_draws
 from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 from valleyscope.models.tokenizer import draw_sequences
 

@@ -7,16 +7,14 @@ Example:
         --losses children.csv --curvature children_curvature.csv
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 import stage.arguments
+import stage.family
 import stage.problem
-from valleyscope.artifacts import load_tensors, write_table
+from valleyscope.artifacts import write_table
 from valleyscope.connectivity.profile import curvature_profile, loss_profile
-from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses
 from valleyscope.paths import straight_line
 
@@ -24,35 +22,22 @@ from valleyscope.paths import straight_line
 def main(args):
     data, held_out = stage.problem.data(args)
     model = stage.problem.model(args)
-    family = load_tensors(args.family, ["children", "checkpoints"])
-    children, checkpoints = (family[name].to(args.device) for name in ("children", "checkpoints"))
-    if len(children) != len(args.branches):
-        raise InputError(
-            f"{args.family} holds {len(children)} branches, --branches names {len(args.branches)}"
-        )
+    children, checkpoints = stage.family.load(args)
     positions = np.linspace(0, 1, args.points).tolist()
     few = np.linspace(0, 1, args.curvature_points).tolist()
+    options = {"probes": args.probes, "tol": args.tolerance, "seed": args.seed}
+    options["memory_budget"] = args.memory_budget
     losses, curvature = [], []
     with stage.arguments.progress(len(args.branches), f"children of {args.parent}", "branch") as bar:
-        for index, branch in enumerate(args.branches):
+        for branch, pair, checkpoint in zip(args.branches, children, checkpoints[:-1], strict=True):
             lines = {
-                "children": straight_line(*children[index]),
-                "checkpoint": straight_line(checkpoints[index], checkpoints[-1]),
+                "children": straight_line(*pair),
+                "checkpoint": straight_line(checkpoint, checkpoints[-1]),
             }
             for name, line in lines.items():
                 table = loss_profile(model, sequence_losses, data, held_out, line, positions)
                 losses.append(_named(table, args.parent, branch).assign(line=name))
-            table = curvature_profile(
-                model,
-                sequence_losses,
-                data,
-                lines["children"],
-                few,
-                probes=args.probes,
-                tol=args.tolerance,
-                seed=args.seed,
-                memory_budget=args.memory_budget,
-            )
+            table = curvature_profile(model, sequence_losses, data, lines["children"], few, **options)
             curvature.append(_named(table, args.parent, branch))
             bar.update()
     meta = stage.arguments.meta(args, args.tokens, args.family)
@@ -68,14 +53,11 @@ def _named(table: pd.DataFrame, parent: int, branch: int) -> pd.DataFrame:
 
 if __name__ == "__main__":
     parser = stage.problem.curvature_parser(__doc__)
-    parser.add_argument("--family", type=Path, required=True, help="safetensors: children, checkpoints")
-    parser.add_argument("--parent", type=int, required=True, help="seed of the parent")
-    parser.add_argument("--branches", type=int, nargs="+", required=True, help="steps, in the file's order")
+    stage.family.add(parser)
     parser.add_argument("--points", type=int, required=True, help="positions with losses")
     parser.add_argument("--curvature-points", type=int, required=True, help="positions with curvature")
-    parser.add_argument("--probes", type=int, required=True, help="random vectors of a trace")
-    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ_max")
-    parser.add_argument("--seed", type=int, required=True, help="of the random vectors")
-    parser.add_argument("--losses", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--curvature", type=Path, required=True, help="CSV to write")
+    stage.arguments.add(parser, "probes", "tolerance", "seed")
+    stage.arguments.add_files(
+        parser, losses="CSV, a row a line and position", curvature="CSV, a row a branch and position"
+    )
     stage.arguments.run(main, parser)

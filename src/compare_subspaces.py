@@ -7,23 +7,19 @@ Example:
         --draws 32 --tolerance 1e-3 --subspaces subspaces.csv --index-sets sets.csv --lemma5 lemma5.csv
 """
 
-from pathlib import Path
-
 import pandas as pd
 import torch
 
 import stage.arguments
 import stage.point
-import stage.problem
 from valleyscope.eigen import EigenResult, converged_eigenpairs
-from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import full_space_draws, full_space_model
 from valleyscope.landscape.increments import (
     IncrementOperator,
     check_point,
     increment_model,
     increment_model_in,
 )
+from valleyscope.landscape.spaces import full_space_draws, full_space_model
 from valleyscope.landscape.subspaces import (
     compare_index_sets,
     compare_subspaces,
@@ -37,37 +33,27 @@ from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = stage.problem.data(args)
-    model = stage.problem.model(args, args.checkpoint)
+    point = stage.point.load(args)
     seed, dim = args.data_seed, max(args.dims)
-    top = stage.point.eigenpairs(args, dim)
-    mean = HessianOperator(model, sequence_losses, data[: args.k], memory_budget=args.memory_budget)
-    check_point(args.k, len(data), dim, mean.size)
-    sample = HessianOperator(model, sequence_losses, data[args.k : args.k + 1])
-    increment = IncrementOperator(mean, sample)
+    top = stage.point.eigenpairs(args.eigen, args.device, dim)
+    mean, size = point.operator, point.operator.size
+    check_point(args.k, len(point.data), dim, size)
+    increment = IncrementOperator(mean, point.sample)
     bottom = converged_eigenpairs(mean, dim, which="SA", tol=args.tolerance, seed=seed)
-    gradients = minibatch_gradients(model, sequence_losses, data[: args.k], dim, args.batch, seed)
+    gradients = minibatch_gradients(point.model, sequence_losses, point.known, dim, args.batch, seed)
     others = {
-        "random": random_subspace(mean.size, dim, seed),
+        "random": random_subspace(size, dim, seed),
         "gradients": orthonormal(gradients),
         "increment": increment_subspace(increment, dim, args.tolerance, seed),
     }
     # Eigenvectors of H^(k) need no product with it: their B takes the one sample alone.
-    models = {
-        name: increment_model(mean, e, sample, args.k) for name, e in (("top", top), ("bottom", bottom))
-    }
-    models |= {name: increment_model_in(increment, b.to(mean.device)) for name, b in others.items()}
-    full = full_space_model(increment, full_space_draws(mean.size, args.draws, seed))
-    table = compare_subspaces(models, full, mean.size, args.dims, args.sigmas)
+    known = {"top": top, "bottom": bottom}
+    models = {name: increment_model(mean, eigen, point.sample) for name, eigen in known.items()}
+    models |= {name: increment_model_in(increment, basis.to(mean.device)) for name, basis in others.items()}
+    full = full_space_model(increment, [full_space_draws(size, args.draws, seed)])
+    table = compare_subspaces(models, full, size, args.dims, args.sigmas)
 
-    pool = EigenResult(
-        torch.cat([top.values, bottom.values]),
-        torch.cat([top.vectors, bottom.vectors], dim=1),
-        torch.cat([top.residuals, bottom.residuals]),
-        matvecs=0,
-        converged=True,
-    )
-    curvature = increment_model(mean, pool, sample, args.k).curvature
+    curvature = increment_model(mean, joined(top, bottom), point.sample).curvature
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
     lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.cpu().numpy())
     lemma["lambda_min"] = bottom.values[0].item()
@@ -75,15 +61,22 @@ def main(args):
     stage.point.write(args, *outputs, may_be_empty=["rank_correlation"])  # of one eigenvalue
 
 
+def joined(first, second):
+    """The eigenpairs of both, a pool to draw from."""
+    parts = [torch.cat([getattr(first, name), getattr(second, name)], dim=-1) for name in stage.point.PAIRS]
+    return EigenResult(*parts, matvecs=0, converged=True)
+
+
 if __name__ == "__main__":
     parser = stage.point.eigen_parser(__doc__)
-    parser.add_argument("--dims", type=int, nargs="+", required=True, help="D")
-    parser.add_argument("--sigmas", type=float, nargs="+", required=True, help="probe widths of the spread")
+    stage.arguments.add(parser, "dims", "sigmas", "tolerance")
     parser.add_argument("--sets", type=int, required=True, help="random index sets")
     parser.add_argument("--batch", type=int, required=True, help="sequences of a minibatch gradient")
     parser.add_argument("--draws", type=int, required=True, help="random vectors of the traces")
-    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
-    parser.add_argument("--subspaces", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--index-sets", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--lemma5", type=Path, required=True, help="CSV to write")
+    stage.arguments.add_files(
+        parser,
+        subspaces="CSV, a row a subspace, D and σ",
+        index_sets="CSV, a row a set",
+        lemma5="CSV, one row",
+    )
     stage.arguments.run(main, parser)

@@ -13,85 +13,52 @@ Example:
 """
 
 import json
-from pathlib import Path
 
 import pandas as pd
 
 import stage.arguments
 import stage.problem
-from valleyscope.artifacts import digest, load_tensors, read_json, save_tensors, sidecar, write_table
-from valleyscope.connectivity.finders import (
-    CurveSettings,
-    Descent,
-    NebSettings,
-    Search,
-    autoneb,
-    curve_path,
-    train_curve,
-)
+from valleyscope.artifacts import load_tensors, save_tensors, write_table
+from valleyscope.connectivity.finders import FINDERS, Descent
+from valleyscope.connectivity.resume import SearchFile
 from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses
 from valleyscope.paths import straight_line
 
-FINDERS = {"straight": None, "bezier": CurveSettings, "polygon": CurveSettings, "autoneb": NebSettings}
 
-
-def finder_of(args):
-    kind = FINDERS[args.kind]
+def settings_of(args):
+    """The settings of the chosen finder."""
     try:
-        return None if kind is None else kind(**args.finder)
+        return FINDERS[args.kind].settings(**args.finder)
     except TypeError as error:
         raise InputError(f"--finder does not fit --kind {args.kind}: {error}") from None
 
 
-def resumed(state: Path, key: str) -> Search | None:
-    """The search that an interrupted call with the same settings and inputs left, if any."""
-    if not state.exists() or not sidecar(state).exists():
-        return None
-    meta = read_json(sidecar(state))
-    if meta.get("key") != key:
-        return None
-    return Search(meta["cycle"], load_tensors(state, ["points"])["points"], meta["history"])
+def found(args, ends, state):
+    """The path between the ends (2, N), searched on from where `state` was left."""
+    data, _ = stage.problem.data(args)
+    problem = (stage.problem.model(args), sequence_losses, data, ends, args.descent, settings_of(args))
+    name = f"{args.kind} {args.variant} {args.pair}"
+    with stage.arguments.progress(sum(args.descent.steps), name, "step") as bar:
+        before = state.read()
+        bar.update(sum(args.descent.steps[: before.cycle]) if before else 0)
+        return FINDERS[args.kind].find(
+            *problem,
+            seed=args.seed,
+            resume=before,
+            on_cycle=state.write,
+            on_step=stage.arguments.shown(bar),
+        )
 
 
 def main(args):
-    data, _ = stage.problem.data(args)
-    model = stage.problem.model(args)
     ends = load_tensors(args.ends, ["pivots"])["pivots"].to(args.device)
-    finder = finder_of(args)
     meta = stage.arguments.meta(args, args.tokens, args.ends)
-    state = args.out.with_name(f"search_{args.out.name}")
-    key = digest({"settings": meta["settings"], "inputs": meta["inputs"]})
-    found = Search(0, ends)
-    with stage.arguments.progress(
-        sum(args.descent.steps), f"{args.kind} {args.variant} {args.pair}", "step"
-    ) as bar:
-
-        def show(steps, loss):
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update(steps)
-
-        def keep(search):
-            nonlocal found
-            found = search
-            save_tensors(
-                {"points": search.points},
-                state,
-                {"key": key, "cycle": search.cycle, "history": search.history},
-            )
-
-        before = resumed(state, key)
-        if before is not None:
-            found = before
-            bar.update(sum(args.descent.steps[: before.cycle]))
-        options = {"seed": args.seed, "resume": before, "on_cycle": keep, "on_step": show}
-        common = (model, sequence_losses, data, ends, args.descent)
-        if args.kind == "straight":
-            path = straight_line(*ends)
-        elif args.kind == "autoneb":
-            path = autoneb(*common, finder, **options)
-        else:
-            path = curve_path(train_curve(*common, args.kind, finder, **options), args.kind, finder.pivots)
+    state = SearchFile(
+        args.out.with_name(f"search_{args.out.name}"), meta["sha256_of_settings_and_inputs"], args.device
+    )
+    path = found(args, ends, state)
+    searched = state.read()
     row = {
         "variant": args.variant,
         "kind": args.kind,
@@ -100,25 +67,19 @@ def main(args):
         "length": path.length,
         "straight": straight_line(*ends).length,
         "evenness": path.evenness,
-        "loss": found.history[-1] if found.history else float("nan"),
+        "loss": searched.history[-1] if searched else float("nan"),
     }
     write_table(pd.DataFrame([row]), args.table, meta, may_be_empty=["loss"])  # of a straight line
     save_tensors({"pivots": path.pivots}, args.out, meta)
-    for left in (state, sidecar(state)):
-        left.unlink(missing_ok=True)
+    state.remove()
 
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
-    parser.add_argument("--ends", type=Path, required=True, help="safetensors: pivots (2, N)")
-    parser.add_argument("--variant", required=True, help="name of the training that found the ends")
-    parser.add_argument("--pair", required=True, help="name of the pair of ends")
+    stage.arguments.add_files(parser, ends="safetensors: pivots (2, N)")
+    stage.arguments.add(parser, "variant", "pair", "seed")
     parser.add_argument("--kind", choices=FINDERS, required=True, help="path finder")
     parser.add_argument("--finder", type=json.loads, default={}, help="its settings, JSON")
-    parser.add_argument(
-        "--descent", type=stage.arguments.settings(Descent), required=True, help="settings, JSON"
-    )
-    parser.add_argument("--seed", type=int, required=True, help="of the minibatches")
-    parser.add_argument("--out", type=Path, required=True, help="safetensors to write: pivots")
-    parser.add_argument("--table", type=Path, required=True, help="CSV with one row")
+    stage.arguments.add_settings(parser, descent=Descent)
+    stage.arguments.add_files(parser, out="safetensors to write: pivots", table="CSV with one row")
     stage.arguments.run(main, parser)

@@ -67,15 +67,8 @@ def main(args):
                 on_step=show,
             )
             moved = (flat_weights(model) - centre).double().norm().item()
-            rows.append(
-                {
-                    "seed": args.data_seed,
-                    "k": k,
-                    "ridge": args.solver.ridge,
-                    **asdict(reached),
-                    "moved": moved,
-                }
-            )
+            keys = {"seed": args.data_seed, "k": k, "ridge": args.solver.ridge}
+            rows.append({**keys, **asdict(reached), "moved": moved})
             save_tensors(model.state_dict(), path, {**meta, **rows[-1]})
     write_table(pd.DataFrame(rows), args.table, meta)
 
@@ -85,16 +78,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--centre-from", type=int, required=True, help="first sequence of the centre's training"
     )
-    parser.add_argument(
-        "--training",
-        type=stage.arguments.settings(TrainingSettings),
-        required=True,
-        help="of the centre, JSON",
-    )
-    parser.add_argument(
-        "--solver", type=stage.arguments.settings(MinimiserSettings), required=True, help="settings, JSON"
-    )
+    stage.arguments.add_settings(parser, training=TrainingSettings, solver=MinimiserSettings)
     parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences in the mean loss")
     parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="weights, one file a k")
-    parser.add_argument("--table", type=Path, required=True, help="CSV, a row a k")
+    stage.arguments.add_files(parser, table="CSV, a row a k")
     stage.arguments.run(main, parser)

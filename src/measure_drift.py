@@ -8,7 +8,6 @@ Example:
 """
 
 import json
-from pathlib import Path
 
 import pandas as pd
 
@@ -51,5 +50,5 @@ if __name__ == "__main__":
         required=True,
         help="learning_rate, batch, steps, replicas of each run, JSON",
     )
-    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a run and position")
+    stage.arguments.add_files(parser, out="CSV, a row a run and position")
     stage.arguments.run(main, parser)

@@ -10,20 +10,18 @@ Example:
 """
 
 import json
-from pathlib import Path
 
 import stage.arguments
 import stage.point
-import stage.problem
 from valleyscope.landscape.estimators import Grid
 from valleyscope.landscape.expansion import expansion_errors, moments_by_precision, validity
 from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    data, _ = stage.problem.data(args)
-    model = stage.problem.model(args, args.checkpoint)
-    problem = (model, sequence_losses, data, stage.point.eigenpairs(args), args.k)
+    point = stage.point.load(args)
+    eigen = stage.point.eigenpairs(args.eigen, args.device)
+    problem = (point.model, sequence_losses, point.data, eigen, args.k)
     errors = expansion_errors(*problem, Grid(**args.expansion, seed=args.data_seed))
     moments = moments_by_precision(*problem, Grid(**args.precision, seed=args.data_seed))
     outputs = [(errors, args.errors), (validity(errors, args.limit), args.validity), (moments, args.moments)]
@@ -33,9 +31,12 @@ def main(args):
 if __name__ == "__main__":
     parser = stage.point.eigen_parser(__doc__)
     parser.add_argument("--limit", type=float, required=True, help="of error over signal, which defines σ*")
-    parser.add_argument("--expansion", type=json.loads, required=True, help="dims, sigmas, samples; JSON")
-    parser.add_argument("--precision", type=json.loads, required=True, help="dims, sigmas, samples; JSON")
-    parser.add_argument("--errors", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--validity", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--moments", type=Path, required=True, help="CSV to write")
+    for name in ("--expansion", "--precision"):
+        parser.add_argument(name, type=json.loads, required=True, help="dims, sigmas, samples; JSON")
+    stage.arguments.add_files(
+        parser,
+        errors="CSV, a row a precision, D and σ",
+        validity="CSV, a row a precision and D",
+        moments="CSV, a row a precision, D and σ",
+    )
     stage.arguments.run(main, parser)

@@ -7,8 +7,6 @@ Example:
         --out spectrum.csv
 """
 
-from pathlib import Path
-
 import stage.arguments
 import stage.path
 import stage.problem
@@ -37,9 +35,9 @@ def main(args):
 if __name__ == "__main__":
     parser = stage.path.parser(__doc__)
     parser.add_argument("--positions", type=float, nargs="+", required=True, help="in [0, 1]")
+    stage.arguments.add(parser, "probes")
     parser.add_argument("--steps", type=int, required=True, help="Lanczos steps a probe")
-    parser.add_argument("--probes", type=int, required=True, help="random vectors")
     parser.add_argument("--points", type=int, required=True, help="eigenvalues of the density's grid")
     parser.add_argument("--width", type=float, required=True, help="of the blur, over the grid's range")
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    stage.arguments.add_files(parser, out="CSV, a row a position and eigenvalue")
     stage.arguments.run(main, parser)

@@ -8,7 +8,6 @@ Example:
 """
 
 import json
-from pathlib import Path
 
 import stage.arguments
 import stage.path
@@ -43,7 +42,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--batches", type=int, nargs="+", required=True, help="samples a step; the drift goes as 1/B"
     )
-    parser.add_argument("--probes", type=int, required=True, help="draws of the noise")
+    stage.arguments.add(parser, "probes")
     parser.add_argument("--grid", type=json.loads, required=True, help="learning_rate and steps, JSON")
-    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a setting and position")
+    stage.arguments.add_files(parser, out="CSV, a row a setting and position")
     stage.arguments.run(main, parser)

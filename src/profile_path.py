@@ -68,13 +68,11 @@ if __name__ == "__main__":
     parser = stage.path.parser(__doc__)
     parser.add_argument("--points", type=int, required=True, help="positions with curvature")
     parser.add_argument("--dense-points", type=int, required=True, help="positions with losses")
-    parser.add_argument(
-        "--profile", type=stage.arguments.settings(ProfileSettings), required=True, help="settings, JSON"
-    )
+    stage.arguments.add_settings(parser, profile=ProfileSettings)
     parser.add_argument("--candidates", type=int, required=True, help="next sequences; 0: no criteria")
     parser.add_argument("--dims", type=int, nargs="+", default=[], help="D of the criteria")
     parser.add_argument("--sigmas", type=float, nargs="+", default=[], help="σ of the criteria")
-    for name in ("curvature", "eigenvalues", "groups", "losses"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="CSV to write")
+    tables = ("curvature", "eigenvalues", "groups", "losses")
+    stage.arguments.add_files(parser, **dict.fromkeys(tables, "CSV to write"))
     parser.add_argument("--criteria", type=Path, help="CSV to write, with candidates")
     stage.arguments.run(main, parser)

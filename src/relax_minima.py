@@ -27,15 +27,10 @@ def main(args):
     data, held_out = stage.problem.data(args)
     model = stage.problem.model(args)
     trained = torch.stack([flat_weights(stage.problem.model(args, end)) for end in args.ends])
-    with stage.arguments.progress(
-        sum(args.descent.steps), f"relax {args.variant} {args.pair}", "step"
-    ) as bar:
-
-        def show(steps, loss):
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update(steps)
-
-        relaxed = relax(model, sequence_losses, data, trained, args.descent, seed=args.seed, on_step=show)
+    name = f"relax {args.variant} {args.pair}"
+    with stage.arguments.progress(sum(args.descent.steps), name, "step") as bar:
+        shown = stage.arguments.shown(bar)
+        relaxed = relax(model, sequence_losses, data, trained, args.descent, seed=args.seed, on_step=shown)
     rows = []
     for phase, ends in (("trained", trained), ("relaxed", relaxed)):
         for seed, weights in zip(args.pair.split("-"), ends, strict=True):
@@ -60,14 +55,7 @@ def main(args):
 if __name__ == "__main__":
     parser = stage.problem.curvature_parser(__doc__)
     parser.add_argument("--ends", type=Path, nargs=2, required=True, help="two checkpoints")
-    parser.add_argument("--variant", required=True, help="name of the training that found them")
-    parser.add_argument("--pair", required=True, help="their seeds, joined by a dash")
-    parser.add_argument(
-        "--descent", type=stage.arguments.settings(Descent), required=True, help="settings, JSON"
-    )
-    parser.add_argument("--probes", type=int, required=True, help="random vectors of a trace")
-    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ_max")
-    parser.add_argument("--seed", type=int, required=True, help="of the minibatches")
-    parser.add_argument("--out", type=Path, required=True, help="safetensors: pivots (2, N)")
-    parser.add_argument("--table", type=Path, required=True, help="CSV, a row an end and stage")
+    stage.arguments.add(parser, "variant", "pair", "probes", "tolerance", "seed")
+    stage.arguments.add_settings(parser, descent=Descent)
+    stage.arguments.add_files(parser, out="safetensors: pivots (2, N)", table="CSV, a row an end and stage")
     stage.arguments.run(main, parser)

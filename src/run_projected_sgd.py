@@ -8,8 +8,6 @@ Example:
         --out trajectories.csv
 """
 
-from pathlib import Path
-
 import torch
 
 import stage.arguments
@@ -43,8 +41,6 @@ if __name__ == "__main__":
     parser.add_argument("--run", required=True, help="name of these settings")
     parser.add_argument("--starts", type=float, nargs="+", required=True, help="in [0, 1]")
     parser.add_argument("--replicas", type=int, required=True, help="runs from each start")
-    parser.add_argument(
-        "--sgd", type=stage.arguments.settings(SgdSettings), required=True, help="settings, JSON"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a replica and period")
+    stage.arguments.add_settings(parser, sgd=SgdSettings)
+    stage.arguments.add_files(parser, out="CSV, a row a replica and period")
     stage.arguments.run(main, parser)

@@ -7,8 +7,6 @@ Example:
                    "drift_starts": 16, "drift_particles": 250, "drift_steps": 2400}'
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -34,9 +32,12 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.arguments.parser(__doc__)
-    parser.add_argument("--valley", type=stage.arguments.settings(ValleySettings), required=True, help="JSON")
-    parser.add_argument("--seed", type=int, required=True, help="of all random numbers")
-    parser.add_argument("--fits", type=Path, required=True, help="CSV to write: coefficients")
-    parser.add_argument("--profile", type=Path, required=True, help="CSV to write: density and drift along y")
-    parser.add_argument("--trajectories", type=Path, required=True, help="CSV to write: single particles")
+    stage.arguments.add_settings(parser, valley=ValleySettings)
+    stage.arguments.add(parser, "seed")
+    stage.arguments.add_files(
+        parser,
+        fits="CSV of coefficients",
+        profile="CSV of density and drift along y",
+        trajectories="CSV of single particles",
+    )
     stage.arguments.run(main, parser)

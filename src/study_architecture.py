@@ -11,14 +11,11 @@ Example:
         --points points.csv --summary summary.csv --cost cost.csv
 """
 
-from pathlib import Path
-
 import stage.architecture
 import stage.arguments
 from valleyscope.artifacts import write_table
 from valleyscope.landscape.study import StudySettings, study
 from valleyscope.models.architectures import KINDS
-from valleyscope.models.training import TrainingSettings
 
 
 def main(args):
@@ -43,14 +40,9 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.architecture.parser(__doc__)
-    parser.add_argument("--seed", type=int, required=True, help="of weights and data order")
-    parser.add_argument(
-        "--training", type=stage.arguments.settings(TrainingSettings), required=True, help="settings, JSON"
+    stage.arguments.add(parser, "seed")
+    stage.arguments.add_settings(parser, study=StudySettings)
+    stage.arguments.add_files(
+        parser, points="CSV, a row a k", summary="CSV, one row", cost="CSV of timings, one row"
     )
-    parser.add_argument(
-        "--study", type=stage.arguments.settings(StudySettings), required=True, help="settings, JSON"
-    )
-    parser.add_argument("--points", type=Path, required=True, help="CSV, a row a k")
-    parser.add_argument("--summary", type=Path, required=True, help="CSV, one row")
-    parser.add_argument("--cost", type=Path, required=True, help="CSV of timings, one row")
     stage.arguments.run(main, parser)

@@ -9,17 +9,21 @@ Example:
         --threads 2 --out timing.csv --accuracy accuracy.csv
 """
 
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
+import numpy as np
 import pandas as pd
 import torch
 
 import stage.arguments
+import stage.point
 import stage.problem
 from valleyscope.artifacts import write_table
-from valleyscope.criteria import standard_normals
-from valleyscope.eigen import converged_eigenpairs
+from valleyscope.criteria import IncrementModel, standard_normals
+from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.engine.timing import seconds
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
@@ -27,138 +31,175 @@ from valleyscope.landscape import published
 from valleyscope.landscape.increments import direct_increments, increment_model
 from valleyscope.models.model import sequence_losses
 
+LOOSE = 0.1  # tolerance where only stage II is timed: its cost does not depend on it
 
-class Problem:
-    """The calls that are timed at one k."""
 
-    def __init__(self, args, model, data, k, tolerance):
-        self.args, self.model, self.data, self.k, self.tolerance = args, model, data, k, tolerance
-        self.operator, self.eigen = self.subspace()
-        self.quadratic = self.coefficients()
-        self.normals = standard_normals(args.samples, args.dim, args.data_seed)
+@dataclass(frozen=True)
+class Timed:
+    """A row of Table 3: a call, and the products with a Hessian that it takes."""
 
-    def gradient(self):
-        sequence_losses(self.model, self.data[: self.k]).mean().backward()
-        self.model.zero_grad()
+    procedure: str
+    stage: str
+    estimator: str
+    call: Callable[[], object]
+    products: int
 
-    def subspace(self):
-        operator = HessianOperator(
-            self.model, sequence_losses, self.data[: self.k], memory_budget=self.args.memory_budget
-        )
-        return operator, converged_eigenpairs(
-            operator, self.args.dim, tol=self.tolerance, seed=self.args.data_seed
-        )
 
-    def coefficients(self):
-        sample = HessianOperator(self.model, sequence_losses, self.data[self.k : self.k + 1], keep_graph=True)
-        return increment_model(self.operator, self.eigen, sample, self.k)
+@dataclass(frozen=True)
+class Prepared:
+    """A point with what the later stages start from."""
 
-    def direct(self, sigma):
-        U = self.eigen.vectors.double()
-        displacements = torch.as_tensor(sigma * self.normals).to(U) @ U.T
-        nexts = self.data[self.k : self.k + 1]
-        return direct_increments(self.model, sequence_losses, self.data[: self.k], nexts, displacements)[:, 0]
+    point: stage.point.Point
+    operator: HessianOperator
+    eigen: EigenResult
+    quadratic: IncrementModel
+    normals: np.ndarray  # z/σ (S, D)
 
-    def unbatched(self, vectors, sigma):
-        z = sigma * self.normals
-        return published.unbatched_increments(self.model, sequence_losses, self.data, self.k, vectors, z)
 
-    def setup_calls(self):
-        return [
-            ("corrected", "gradient", "", self.gradient, 0),
-            ("corrected", "II coefficients", "", self.coefficients, self.args.dim),
-        ]
+def subspace(args, point, tolerance):
+    """Stage I."""
+    operator = point.hessian(point.known)
+    return operator, converged_eigenpairs(operator, args.dim, tol=tolerance, seed=args.data_seed)
 
-    def subspace_call(self):
-        return ("corrected", "I subspace", "", self.subspace, self.eigen.matvecs)
 
-    def evaluation_calls(self, sigma):
-        args, quadratic = self.args, self.quadratic
-        evaluation = ("corrected", "III evaluation")
-        return [
-            (*evaluation, "direct", lambda: self.direct(sigma), 0),
-            (*evaluation, "direct_unbatched", lambda: self.unbatched(self.eigen.vectors, sigma), 0),
-            (*evaluation, "quadratic", lambda: quadratic.monte_carlo(sigma, args.samples, args.data_seed), 0),
-            (*evaluation, "gaussian_moment", lambda: quadratic.gaussian_moment(sigma), 0),
-        ]
+def coefficients(point, operator, eigen):
+    """Stage II."""
+    sample = HessianOperator(point.model, sequence_losses, point.following, keep_graph=True)
+    return increment_model(operator, eigen, sample)
 
-    def published_calls(self, sigma):
-        args, problem = self.args, (self.model, sequence_losses)
-        few = published.evenly_spaced(self.data[: self.k])
-        counted = published.MicrobatchedHessian(*problem, few)
-        vectors = published.deflated_power_iteration(counted, args.dim, args.steps, args.data_seed)[1]
 
-        def subspace():
-            operator = published.MicrobatchedHessian(*problem, few)
-            return published.deflated_power_iteration(operator, args.dim, args.steps, args.data_seed)
+def prepared(args, point, tolerance):
+    operator, eigen = subspace(args, point, tolerance)
+    normals = standard_normals(args.samples, args.dim, args.data_seed)
+    return Prepared(point, operator, eigen, coefficients(point, operator, eigen), normals)
 
-        def coefficients():
-            return published.coefficients(*problem, self.data, self.k, vectors)
 
-        quadratic = coefficients()
-        evaluation = ("published", "III evaluation")
-        return [
-            ("published", "I subspace", "", subspace, counted.matvecs),
-            ("published", "II coefficients", "", coefficients, 2 * args.dim),
-            (*evaluation, "direct_unbatched", lambda: self.unbatched(vectors, sigma), 0),
-            (*evaluation, "quadratic", lambda: quadratic.monte_carlo(sigma, args.samples, args.data_seed), 0),
-            (*evaluation, "gaussian_moment", lambda: quadratic.gaussian_moment(sigma), 0),
-        ]
+def direct(at, sigma):
+    """True increments along the draws, several points in one batched computation."""
+    U, point = at.eigen.vectors.double(), at.point
+    displacements = torch.as_tensor(sigma * at.normals).to(U) @ U.T
+    return direct_increments(point.model, sequence_losses, point.known, point.following, displacements)[:, 0]
 
-    def accuracy(self, sigma):
-        """Errors of each estimator at this σ: results/README.md, accuracy.csv."""
-        true, modelled = self.direct(sigma), self.quadratic.at(sigma * self.normals)
-        direct, quadratic = Estimate.of(true**2), Estimate.of(modelled**2)
-        difference = Estimate.of(true**2 - modelled**2)
-        row = {"k": self.k, "dim": self.args.dim, "sigma": sigma, "samples": self.args.samples}
-        row |= {"gaussian_moment": self.quadratic.gaussian_moment(sigma), "value": self.quadratic.value**2}
-        row |= {"direct": direct.mean, "direct_se": direct.standard_error}
-        row |= {"quadratic_se": quadratic.standard_error}
-        return row | {"difference": difference.mean, "difference_se": difference.standard_error}
+
+def unbatched(at, vectors, sigma):
+    """The same in any basis one point after the other, as published."""
+    point, z = at.point, sigma * at.normals
+    return published.unbatched_increments(point.model, sequence_losses, point.data, point.k, vectors, z)
+
+
+def gradient(point):
+    sequence_losses(point.model, point.known).mean().backward()
+    point.model.zero_grad()
+
+
+def set_up(args, at):
+    """Stage II beside one gradient: does it grow with k?"""
+    second = partial(coefficients, at.point, at.operator, at.eigen)
+    return [
+        Timed("corrected", "gradient", "", partial(gradient, at.point), 0),
+        Timed("corrected", "II coefficients", "", second, args.dim),
+    ]
+
+
+def evaluation(args, procedure, quadratic, samplers, sigma):
+    """Stage III of one procedure."""
+    closed = {
+        "quadratic": partial(quadratic.monte_carlo, sigma, args.samples, args.data_seed),
+        "gaussian_moment": partial(quadratic.gaussian_moment, sigma),
+    }
+    return [Timed(procedure, "III evaluation", n, call, 0) for n, call in (samplers | closed).items()]
+
+
+def corrected(args, at, sigma):
+    first = partial(subspace, args, at.point, args.tolerance)
+    samplers = {
+        "direct": partial(direct, at, sigma),
+        "direct_unbatched": partial(unbatched, at, at.eigen.vectors, sigma),
+    }
+    return [
+        Timed("corrected", "I subspace", "", first, at.eigen.matvecs),
+        *evaluation(args, "corrected", at.quadratic, samplers, sigma),
+    ]
+
+
+def as_published(args, at, sigma):
+    point, problem = at.point, (at.point.model, sequence_losses)
+    few = published.evenly_spaced(point.known)
+
+    def first():
+        operator = published.MicrobatchedHessian(*problem, few)
+        found = published.deflated_power_iteration(operator, args.dim, args.steps, args.data_seed)
+        return operator.matvecs, found[1]
+
+    products, vectors = first()
+    second = partial(published.coefficients, *problem, point.data, point.k, vectors)
+    samplers = {"direct_unbatched": partial(unbatched, at, vectors, sigma)}
+    return [
+        Timed("published", "I subspace", "", first, products),
+        Timed("published", "II coefficients", "", second, 2 * args.dim),
+        *evaluation(args, "published", second(), samplers, sigma),
+    ]
+
+
+def accuracy(args, at, sigma):
+    """Errors of each estimator at this σ: results/README.md, accuracy.csv."""
+    true, modelled = direct(at, sigma), at.quadratic.at(sigma * at.normals)
+    found, quadratic = Estimate.of(true**2), Estimate.of(modelled**2)
+    difference = Estimate.of(true**2 - modelled**2)
+    return {
+        "k": at.point.k,
+        "dim": args.dim,
+        "sigma": sigma,
+        "samples": args.samples,
+        "gaussian_moment": at.quadratic.gaussian_moment(sigma),
+        "value": at.quadratic.value**2,
+        "direct": found.mean,
+        "direct_se": found.standard_error,
+        "quadratic_se": quadratic.standard_error,
+        "difference": difference.mean,
+        "difference_se": difference.standard_error,
+    }
+
+
+def timed(args, calls):
+    """Rows of the table: each call of (k, Timed) as often as it is repeated, also in gradients of that k."""
+    rows = []
+    with stage.arguments.progress(len(calls), "time stages", "call") as bar:
+        for k, row in calls:
+            cell = {"procedure": row.procedure, "k": k, "dim": args.dim, "stage": row.stage}
+            cell["estimator"] = row.estimator
+            for repeat, taken in enumerate(seconds(row.call, args.repeats, args.device)):
+                rows.append({**cell, "repeat": repeat, "seconds": taken, "products": row.products})
+            bar.update()
+    table = pd.DataFrame(rows)
+    unit = {k: median(t["seconds"]) for k, t in table[table["stage"] == "gradient"].groupby("k")}
+    return table.assign(gradients=table["seconds"] / table["k"].map(unit))
 
 
 def main(args):
-    data, _ = stage.problem.data(args)
+    data = stage.problem.data(args)
     model = stage.problem.model(args, args.checkpoint)
+    points = [stage.point.Point(model, *data, k, args.memory_budget) for k in sorted(args.k)]
     sigma = sorted(args.sigmas)[len(args.sigmas) // 2]
-    calls = []
-    for k in sorted(args.k):
-        smallest = k == min(args.k)
-        # How well the eigenvectors are converged does not change what stage II costs.
-        problem = Problem(args, model, data, k, args.tolerance if smallest else 0.1)
-        chosen = problem.setup_calls()
-        if smallest:
-            chosen += [problem.subspace_call(), *problem.evaluation_calls(sigma)]
-            chosen += problem.published_calls(sigma)
-            accuracy = pd.DataFrame([problem.accuracy(s) for s in args.sigmas])
-        calls += [(k, *call) for call in chosen]
-    rows = []
-    with stage.arguments.progress(len(calls), "time stages", "call") as bar:
-        for k, procedure, phase, estimator, call, products in calls:
-            times = seconds(call, args.repeats, args.device)
-            rows += [(procedure, k, args.dim, phase, estimator, i, t, products) for i, t in enumerate(times)]
-            bar.update()
-    names = ["procedure", "k", "dim", "stage", "estimator", "repeat", "seconds", "products"]
-    table = pd.DataFrame(rows, columns=names)
-    unit = {k: median(t["seconds"]) for k, t in table[table["stage"] == "gradient"].groupby("k")}
-    table["gradients"] = table["seconds"] / table["k"].map(unit)
+    at = prepared(args, points[0], args.tolerance)
+    rows = [*set_up(args, at), *corrected(args, at, sigma), *as_published(args, at, sigma)]
+    calls = [(at.point.k, row) for row in rows]
+    for point in points[1:]:
+        calls += [(point.k, row) for row in set_up(args, prepared(args, point, LOOSE))]
+    errors = pd.DataFrame([accuracy(args, at, s) for s in args.sigmas])
     meta = stage.arguments.meta(args, args.tokens, args.checkpoint)
-    write_table(table, args.out, meta)
-    write_table(accuracy, args.accuracy, meta)
+    write_table(timed(args, calls), args.out, meta)
+    write_table(errors, args.accuracy, meta)
 
 
 if __name__ == "__main__":
     parser = stage.problem.curvature_parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="weights")
+    stage.arguments.add_files(parser, checkpoint="weights")
     parser.add_argument("--k", type=int, nargs="+", required=True, help="sequences before the one added")
-    parser.add_argument("--dim", type=int, required=True, help="D")
     parser.add_argument("--steps", type=int, required=True, help="of published power iteration, a pair")
     parser.add_argument(
-        "--sigmas", type=float, nargs="+", required=True, help="probe widths; the middle one is timed"
+        "--sigmas", type=float, nargs="+", required=True, help="σ of the probes; the middle one is timed"
     )
-    parser.add_argument("--samples", type=int, required=True, help="Monte Carlo draws")
-    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ₁")
-    parser.add_argument("--repeats", type=int, required=True, help="timed calls of each stage")
-    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a timed call")
-    parser.add_argument("--accuracy", type=Path, required=True, help="CSV, a row a σ")
+    stage.arguments.add(parser, "dim", "samples", "tolerance", "repeats")
+    stage.arguments.add_files(parser, out="CSV, a row a timed call", accuracy="CSV, a row a σ")
     stage.arguments.run(main, parser)

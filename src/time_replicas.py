@@ -6,8 +6,6 @@ Example:
         --repeats 5 --out replicas.csv
 """
 
-from pathlib import Path
-
 import pandas as pd
 import torch
 
@@ -67,6 +65,6 @@ if __name__ == "__main__":
     parser.add_argument("--replicas", type=int, required=True, help="replicas in a step")
     parser.add_argument("--batch", type=int, required=True, help="samples a replica and step")
     parser.add_argument("--learning-rate", type=float, required=True, help="of the steps")
-    parser.add_argument("--repeats", type=int, required=True, help="timed steps of each way")
-    parser.add_argument("--out", type=Path, required=True, help="CSV, a row a repeat")
+    stage.arguments.add(parser, "repeats")
+    stage.arguments.add_files(parser, out="CSV, a row a repeat")
     stage.arguments.run(main, parser)

@@ -12,15 +12,13 @@ Example:
         --positions 9 --dense 81 --probes 8 --tolerance 1e-2 --losses losses.csv --curvature curvature.csv
 """
 
-from pathlib import Path
-
 import stage.architecture
 import stage.arguments
 from valleyscope.artifacts import write_table
 from valleyscope.connectivity.finders import Descent, NebSettings
 from valleyscope.engine.weights import flat_weights
 from valleyscope.models.architectures import KINDS
-from valleyscope.models.training import TrainingSettings, train
+from valleyscope.models.training import train
 from valleyscope.tracing import trace_path
 
 
@@ -63,22 +61,9 @@ if __name__ == "__main__":
     parser = stage.architecture.parser(__doc__)
     parser.add_argument("--pair", type=int, nargs=2, required=True, help="seeds of the two minima")
     parser.add_argument("--data-seed", type=int, required=True, help="of the training samples")
-    parser.add_argument(
-        "--training",
-        type=stage.arguments.settings(TrainingSettings),
-        required=True,
-        help="of the minima, JSON",
-    )
-    parser.add_argument(
-        "--descent", type=stage.arguments.settings(Descent), required=True, help="settings, JSON"
-    )
-    parser.add_argument(
-        "--neb", type=stage.arguments.settings(NebSettings), required=True, help="settings, JSON"
-    )
+    stage.arguments.add_settings(parser, descent=Descent, neb=NebSettings)
     parser.add_argument("--positions", type=int, required=True, help="with curvature")
     parser.add_argument("--dense", type=int, required=True, help="positions with losses")
-    parser.add_argument("--probes", type=int, required=True, help="random vectors of Tr H")
-    parser.add_argument("--tolerance", type=float, required=True, help="residual over λ_max")
-    parser.add_argument("--losses", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--curvature", type=Path, required=True, help="CSV to write")
+    stage.arguments.add(parser, "probes", "tolerance")
+    stage.arguments.add_files(parser, losses="CSV, a row a position", curvature="CSV, a row a position")
     stage.arguments.run(main, parser)

@@ -7,8 +7,6 @@ Example:
                       "branches": [0, 50, 100, 200, 400]}' --out family.safetensors
 """
 
-from pathlib import Path
-
 import stage.arguments
 import stage.problem
 from valleyscope.artifacts import save_tensors
@@ -23,13 +21,9 @@ def main(args):
     s = args.branching
     total = s.steps + COPIES * sum(s.steps - branch for branch in s.branches)
     with stage.arguments.progress(total, f"family {args.seed}", "step") as bar:
-
-        def show(replicas, loss):
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update(replicas)
-
+        shown = stage.arguments.shown(bar)
         family = train_family(
-            model, sequence_losses, data, flat_weights(model), s, seed=args.seed, on_step=show
+            model, sequence_losses, data, flat_weights(model), s, seed=args.seed, on_step=shown
         )
     tensors = {"children": family.children, "checkpoints": family.checkpoints}
     save_tensors(tensors, args.out, stage.arguments.meta(args, args.tokens))
@@ -37,9 +31,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
-    parser.add_argument("--seed", type=int, required=True, help="of weights and minibatches")
-    parser.add_argument(
-        "--branching", type=stage.arguments.settings(BranchSettings), required=True, help="settings, JSON"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="safetensors: children, checkpoints")
+    stage.arguments.add(parser, "seed")
+    stage.arguments.add_settings(parser, branching=BranchSettings)
+    stage.arguments.add_files(parser, out="safetensors: children, checkpoints")
     stage.arguments.run(main, parser)

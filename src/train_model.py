@@ -71,13 +71,10 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
-    parser.add_argument("--seed", type=int, required=True, help="of weights and batch order")
-    parser.add_argument(
-        "--training", type=stage.arguments.settings(TrainingSettings), required=True, help="settings, JSON"
-    )
+    stage.arguments.add(parser, "seed")
+    stage.arguments.add_settings(parser, training=TrainingSettings)
     parser.add_argument("--variant", help="name of these settings, for the curve's column")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors to write")
-    parser.add_argument("--curve", type=Path, required=True, help="loss curve to write, CSV")
+    stage.arguments.add_files(parser, checkpoint="safetensors to write", curve="CSV, a row a record")
     parser.add_argument("--snapshot-at", type=int, nargs="*", default=[], help="sequences seen, k")
     parser.add_argument("--snapshots", type=Path, nargs="*", default=[], help="weights then, safetensors")
     stage.arguments.run(main, parser)

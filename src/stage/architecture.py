@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import stage.arguments
-from valleyscope.artifacts import load_tensors
+import stage.problem
 from valleyscope.models.architectures import KINDS, build, digits
-from valleyscope.models.tokenizer import draw_sequences
+from valleyscope.models.training import TrainingSettings
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -16,11 +15,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--name", required=True, help="of the architecture, for the tables")
     result.add_argument("--kind", choices=list(KINDS), required=True, help="which model")
     result.add_argument("--settings", type=json.loads, required=True, help="of that model, JSON")
-    result.add_argument("--tokens", type=Path, required=True, help="tokens of both splits")
+    stage.arguments.add_files(result, tokens="tokens of both splits")
     result.add_argument("--context", type=int, required=True, help="tokens a sequence")
     result.add_argument("--samples", type=int, required=True, help="training samples")
     result.add_argument("--held-out", type=int, required=True, help="held-out samples")
-    result.add_argument("--memory-budget", type=float, help="bytes for graphs; default: half of what is free")
+    stage.arguments.add_settings(result, training=TrainingSettings)
+    stage.problem.add_memory(result)
     return result
 
 
@@ -31,11 +31,9 @@ def model(args: argparse.Namespace, seed: int):
 
 def data(args: argparse.Namespace, seed: int):
     """Training samples in the order of `seed` and held-out ones, two batches on the device."""
-    if KINDS[args.kind].task == "digits":
-        train, held_out = digits(seed, args.held_out)
-        train = tuple(part[: args.samples] for part in train)
-        return tuple(tuple(part.to(args.device) for part in batch) for batch in (train, held_out))
-    tokens = load_tensors(args.tokens, ["train", "held_out"])
-    train = draw_sequences(tokens["train"], args.context, args.samples, seed)
-    held_out = draw_sequences(tokens["held_out"], args.context, args.held_out, seed=0)
-    return train.to(args.device), held_out.to(args.device)
+    if KINDS[args.kind].task == "text":
+        sizes = (args.samples, args.held_out)
+        return stage.problem.sequences(args.tokens, args.context, sizes, seed, args.device)
+    train, held_out = digits(seed, args.held_out)
+    train = tuple(part[: args.samples] for part in train)
+    return tuple(tuple(part.to(args.device) for part in batch) for batch in (train, held_out))

@@ -13,6 +13,21 @@ from tqdm import tqdm
 from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError, one_line
 
+SHARED = {  # options that mean the same in every stage that takes them
+    "dims": {"type": int, "nargs": "+", "help": "D"},
+    "dim": {"type": int, "help": "D"},
+    "sigmas": {"type": float, "nargs": "+", "help": "σ of the probes"},
+    "sigma": {"type": float, "help": "σ of the probes"},
+    "samples": {"type": int, "help": "Monte Carlo draws"},
+    "candidates": {"type": int, "help": "held-out sequences for the next one"},
+    "probes": {"type": int, "help": "random vectors, of a trace or a density"},
+    "tolerance": {"type": float, "help": "residual of an eigenpair over the largest eigenvalue"},
+    "repeats": {"type": int, "help": "timed calls of each"},
+    "seed": {"type": int, "help": "of every random draw"},
+    "variant": {"help": "name of the training that found the ends"},
+    "pair": {"help": "seeds of the ends, joined by a dash"},
+}
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
@@ -29,7 +44,26 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
-def settings(kind: type) -> Callable[[str], object]:
+def add(result: argparse.ArgumentParser, *names: str) -> None:
+    """Add options of SHARED to a parser."""
+    for name in names:
+        result.add_argument(f"--{name}", required=True, **SHARED[name])
+
+
+def add_settings(result: argparse.ArgumentParser, **kinds: type) -> None:
+    """Add options that take the fields of a dataclass as a JSON object."""
+    for name, kind in kinds.items():
+        told = f"{kind.__name__}, JSON"
+        result.add_argument(f"--{name}", type=_settings(kind), required=True, help=told)
+
+
+def add_files(result: argparse.ArgumentParser, **told: str) -> None:
+    """Add options that name a file."""
+    for name, what in told.items():
+        result.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True, help=what)
+
+
+def _settings(kind: type) -> Callable[[str], object]:
     """An argument type: a JSON object whose keys are the fields of the dataclass `kind`."""
 
     def parse(text: str):
@@ -102,3 +136,13 @@ def progress(total: int, name: str, unit: str) -> tqdm:
     if sys.stderr.isatty():
         return tqdm(total=total, desc=name, unit=unit)
     return tqdm(total=total, desc=name, unit=unit, file=_Lines(), mininterval=10, ncols=100)
+
+
+def shown(bar: tqdm, name: str = "loss") -> Callable[[int, float], None]:
+    """A function that moves a progress bar on by so many steps and shows a value beside it."""
+
+    def show(steps: int, value: float) -> None:
+        bar.set_postfix({name: f"{value:.3f}"}, refresh=False)
+        bar.update(steps)
+
+    return show

@@ -16,12 +16,17 @@ NAMES = ("variant", "kind", "pair")
 
 def parser(description: str) -> argparse.ArgumentParser:
     """The parser of a learning problem with a path and its names."""
-    result = stage.problem.curvature_parser(description)
-    result.add_argument("--path", type=Path, required=True, help="safetensors: pivots")
-    result.add_argument("--variant", required=True, help="name of the training that found the ends")
+    result = bare_parser(description)
+    stage.arguments.add(result, "variant")
     result.add_argument("--kind", required=True, help="name of the path finder")
-    result.add_argument("--pair", required=True, help="name of the pair of ends")
-    result.add_argument("--seed", type=int, required=True, help="of every random draw")
+    return result
+
+
+def bare_parser(description: str) -> argparse.ArgumentParser:
+    """The same without the names of what made the path."""
+    result = stage.problem.curvature_parser(description)
+    stage.arguments.add_files(result, path="safetensors: pivots")
+    stage.arguments.add(result, "pair", "seed")
     return result
 
 

@@ -13,6 +13,7 @@ over an excursion of the size that SGD makes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -23,12 +24,7 @@ from valleyscope.engine import batches
 from valleyscope.engine.groups import radial_part
 from valleyscope.engine.noise import scores
 from valleyscope.engine.seeding import generator
-from valleyscope.engine.weights import (
-    LossFunction,
-    at_weights,
-    replica_gradients,
-    require_finite,
-)
+from valleyscope.engine.weights import LossFunction, at_weights, replica_gradients, require_finite
 from valleyscope.errors import InputError
 from valleyscope.estimate import Estimate
 from valleyscope.hessian import HessianOperator
@@ -68,6 +64,15 @@ class _Place:
             self.scores = scores(model, loss_fn, data)  # (n, N)
         self.gradient = self.scores.double().mean(0).to(self.start)
         self.radial = radial_part(model, self.start, self.tangent)
+
+    @cached_property
+    def centred(self) -> Tensor:
+        return self.scores - self.scores.mean(0)
+
+    def noise(self, rng: np.random.Generator) -> Tensor:
+        """One draw u (N,) with E uuᵀ = Σ."""
+        normals = torch.from_numpy(rng.standard_normal(len(self.centred))).to(self.centred)
+        return normals @ self.centred / len(self.centred) ** 0.5
 
     def full_gradient(self, w: Tensor) -> Tensor:
         return self.gradients(w[None], batches.taken(self.data, None))[0][0]
@@ -113,15 +118,46 @@ def drift(
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class _Period:
+    """m steps of SGD from a place, and of full-batch descent."""
+
+    weights: Tensor  # of the replicas (R, N)
+    descent: Tensor  # (N,)
+    control: Tensor  # −η Σ_n d·(g_Bn − ∇L) at the start, along each of the directions d (2, R)
+    excursions: list[Tensor]  # x_1 … x_{m−1} of the followed replicas, (followed, N) each
+
+
 def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, float]:
-    rate, tangent = s.learning_rate, place.tangent
-    directions = torch.stack([tangent, place.radial]).double()  # (2, N)
+    """The measurement at one place."""
+    directions = torch.stack([place.tangent, place.radial]).double()  # (2, N)
+    period = _period(place, s, directions, stream)
+    moved = (directions @ (period.weights - place.start).double().T).cpu()
+    straight = (directions @ (period.descent - place.start).double()).cpu()
+    reduced, radial = (Estimate.of(row) for row in moved - period.control)
+    followed = _followed(place, s, period.excursions, stream)
+    return {
+        "displacement": reduced.mean,
+        "displacement_se": reduced.standard_error,
+        "raw_se": Estimate.of(moved[0]).standard_error,
+        "descent": straight[0].item(),
+        "entropic": reduced.mean - straight[0].item(),
+        "radial": radial.mean - straight[1].item(),
+        "radial_se": radial.standard_error,
+        "excursion": (period.weights - period.descent).double().square().sum(1).mean().sqrt().item(),
+        "followed": followed.mean,
+        "followed_se": followed.standard_error,
+    }
+
+
+def _period(place: _Place, s: DriftSettings, directions: Tensor, stream: torch.Generator) -> _Period:
+    """Let the replicas run; FloatingPointError if one diverges."""
+    rate = s.learning_rate
     along = directions @ place.scores.double().T
     along = (along - along.mean(1, keepdim=True)).cpu()
-    weights = place.start.repeat(s.replicas, 1)
-    descent = place.start.clone()
-    control = torch.zeros(2, s.replicas, dtype=torch.float64)  # along the tangent, along its radial part
-    excursions = []  # x_n of the followed replicas
+    weights, descent = place.start.repeat(s.replicas, 1), place.start.clone()
+    control = torch.zeros(2, s.replicas, dtype=torch.float64)
+    excursions = []
     for n in range(s.steps):
         chosen = torch.randint(batches.size(place.data), (s.replicas, s.batch), generator=stream)
         control -= rate * along[:, chosen].mean(2)
@@ -133,26 +169,16 @@ def _one(place: _Place, s: DriftSettings, stream: torch.Generator) -> dict[str, 
         raise FloatingPointError(
             f"SGD diverged within {s.steps} steps: learning rate {rate} exceeds about 2/λ_max; lower it"
         )
-    moved = (directions @ (weights - place.start).double().T).cpu()
-    straight = (directions @ (descent - place.start).double()).cpu()
-    reduced, radial = (Estimate.of(row) for row in moved - control)
+    return _Period(weights, descent, control, excursions)
+
+
+def _followed(place: _Place, s: DriftSettings, excursions: list[Tensor], stream: torch.Generator) -> Estimate:
+    """The theory's sum with x_n x_nᵀ for C_n, over the followed replicas."""
     sums = []
     for x in torch.stack(excursions, 1) if excursions else []:  # (m − 1, N)
         signs = 2.0 * torch.randint(0, 2, (len(x),), generator=stream) - 1
-        sums.append(-rate / 2 * place.bends(joined(x, signs.to(x)), len(x) ** -0.5))
-    followed = Estimate.of(sums or [0.0, 0.0])
-    return {
-        "displacement": reduced.mean,
-        "displacement_se": reduced.standard_error,
-        "raw_se": Estimate.of(moved[0]).standard_error,
-        "descent": straight[0].item(),
-        "entropic": reduced.mean - straight[0].item(),
-        "radial": radial.mean - straight[1].item(),
-        "radial_se": radial.standard_error,
-        "excursion": (weights - descent).double().square().sum(1).mean().sqrt().item(),
-        "followed": followed.mean,
-        "followed_se": followed.standard_error,
-    }
+        sums.append(-s.learning_rate / 2 * place.bends(joined(x, signs.to(x)), len(x) ** -0.5))
+    return Estimate.of(sums or [0.0, 0.0])
 
 
 def predicted_drift(
@@ -178,46 +204,57 @@ def predicted_drift(
     Krylov space of u, so that m − 1 products serve every setting; two vectors stand for all terms (`joined`).
     """
     rows = []
-    longest = max(s.steps for s in settings)
     for index, position in enumerate(positions):
         place = _Place(model, loss_fn, data, path, position)
-        centred = place.scores - place.scores.mean(0)
-        rng = np.random.default_rng([seed, index])
-        sums = {s: [] for s in settings}
-        firsts = []
         with at_weights(model, place.start):
             operator = HessianOperator(model, loss_fn, data, memory_budget=memory_budget)
-            for _ in range(probes):
-                draw = torch.from_numpy(rng.standard_normal(len(centred))).to(centred)
-                u = draw @ centred / len(centred) ** 0.5  # E uuᵀ = Σ
-                basis, projected = krylov(operator, u, longest - 1)
-                firsts.append(place.bends(u[None], 1e-2 / u.norm().item()))
-                for s in settings:
-                    signs = torch.from_numpy(2.0 * rng.integers(0, 2, s.steps - 1) - 1)
-                    x = joined(_weighted_powers(projected, s), signs).to(basis) @ basis.T * u.norm()
-                    # To the size of one x_n at the smallest batch.
-                    scale = s.learning_rate * (min(batches) * (s.steps - 1)) ** -0.5
-                    sums[s].append(-(s.learning_rate**3) / 2 * place.bends(x, scale))
-        trace = Estimate.of(firsts)
-        for s in settings:
-            estimate = Estimate.of(sums[s])
-            require_finite(estimate.mean, f"predicted drift at position {position}")
-            leading = -(s.learning_rate**3) / 4 * s.steps * (s.steps - 1)
-            for batch in batches:
-                rows.append(
-                    {
-                        "position": position,
-                        "learning_rate": s.learning_rate,
-                        "batch": batch,
-                        "steps": s.steps,
-                        "predicted": estimate.mean / batch,
-                        "predicted_se": estimate.standard_error / batch,
-                        "leading": leading * trace.mean / batch,
-                        "leading_se": abs(leading) * trace.standard_error / batch,
-                    }
-                )
+            rng = np.random.default_rng([seed, index])
+            draws = [_draw(place, operator, settings, min(batches), rng) for _ in range(probes)]
+        firsts = Estimate.of([draw.leading for draw in draws])
+        for number, setting in enumerate(settings):
+            predicted = Estimate.of([draw.predicted[number] for draw in draws])
+            require_finite(predicted.mean, f"predicted drift at position {position}")
+            rows += [{"position": position, **_row(setting, batch, predicted, firsts)} for batch in batches]
         on_position(position)
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What one u ~ N(0, Σ) gives at a place, for minibatches of one sample."""
+
+    leading: float  # uᵀ(∂_s H)u, whose mean is Tr[(∂_s H) Σ]
+    predicted: list[float]  # displacement at each setting
+
+
+def _draw(
+    place: _Place, operator: HessianOperator, settings: list[Setting], batch: int, rng: np.random.Generator
+) -> _Draw:
+    """One draw; excursions get the size that they have at `batch`, the smallest."""
+    u = place.noise(rng)
+    basis, projected = krylov(operator, u, max(s.steps for s in settings) - 1)
+    leading = place.bends(u[None], 1e-2 / u.norm().item())
+    predicted = []
+    for s in settings:
+        signs = torch.from_numpy(2.0 * rng.integers(0, 2, s.steps - 1) - 1)
+        x = joined(_weighted_powers(projected, s), signs).to(basis) @ basis.T * u.norm()
+        scale = s.learning_rate * (batch * (s.steps - 1)) ** -0.5  # of one x_n
+        predicted.append(-(s.learning_rate**3) / 2 * place.bends(x, scale))
+    return _Draw(leading, predicted)
+
+
+def _row(s: Setting, batch: int, predicted: Estimate, firsts: Estimate) -> dict[str, float]:
+    """The theory's displacement and its leading order at a batch, with their errors over draws."""
+    leading = -(s.learning_rate**3) / 4 * s.steps * (s.steps - 1)
+    return {
+        "learning_rate": s.learning_rate,
+        "batch": batch,
+        "steps": s.steps,
+        "predicted": predicted.mean / batch,
+        "predicted_se": predicted.standard_error / batch,
+        "leading": leading * firsts.mean / batch,
+        "leading_se": abs(leading) * firsts.standard_error / batch,
+    }
 
 
 def krylov(operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:

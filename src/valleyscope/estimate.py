@@ -1,4 +1,4 @@
-"""A Monte Carlo estimate with its standard error."""
+"""A Monte Carlo estimate with its standard error, and a root mean square."""
 
 import math
 from dataclasses import dataclass
@@ -21,3 +21,8 @@ class Estimate:
         if len(draws) < 2:
             raise ValueError("a standard error needs at least 2 draws")
         return cls(draws.mean().item(), draws.std(ddof=1).item() / math.sqrt(len(draws)), len(draws))
+
+
+def rms(values: np.ndarray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(values))))

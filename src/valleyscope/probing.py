@@ -7,8 +7,9 @@ The same functions as in the study's own stages, on one next sample.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from valleyscope.artifacts import provenance, save_tensors, write_json, write_table
-from valleyscope.criteria import FullSpaceModel, IncrementModel, standard_normals, valid_range
+from valleyscope.criteria import valid_range
 from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.engine import batches
 from valleyscope.engine.guarded import guarded
@@ -26,15 +27,24 @@ from valleyscope.engine.operators import require_symmetric
 from valleyscope.engine.timing import seconds
 from valleyscope.engine.weights import LossFunction
 from valleyscope.errors import InputError
-from valleyscope.estimate import Estimate
+from valleyscope.estimate import Estimate, rms
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import draw_blocks, trace_draws
 from valleyscope.landscape.increments import (
     IncrementOperator,
     check_point,
     direct_increments,
     gradient_share,
     increment_model,
+    require_finite_increments,
+)
+from valleyscope.landscape.spaces import (
+    Candidate,
+    FullSpace,
+    Space,
+    Subspace,
+    draw_blocks,
+    full_space_model,
+    make_up,
 )
 
 VALID = 0.1  # error of the quadratic model over its signal, up to which a σ is validated
@@ -159,35 +169,26 @@ def probe(
         eigen = converged_eigenpairs(operator, max(dims), tol=tol, seed=seed)
         clock.stop("I subspace", eigen.matvecs)
         increment = IncrementOperator(operator, HessianOperator(model, loss_fn, following, keep_graph=True))
-        subspace = increment_model(operator, eigen, increment.sample, k)
-        clock.stop("II coefficients", 0)
-        full, drawn = _full_space(increment, samples, seed)
-        clock.stop("traces in full space", samples)
-        point = _Point(model, loss_fn, known, following, eigen, subspace, full, drawn, samples, seed)
-        rows, sigma_star = [], {}
-        for dim in (*dims, size):
-            errors = []
-            for sigma in sigmas:
-                cell = {"criterion": "delta2" if dim == size else "delta2_D", "dim": dim, "sigma": sigma}
-                rows.append({**cell, **_closed_form(point.at(dim), sigma)})
-                if dim in (dims[-1], size):
-                    modelled, quadratic = _monte_carlo("quadratic", point.modelled, dim, sigma)
-                    true, direct = _monte_carlo("direct", point.true, dim, sigma)
-                    rows += [{**cell, **quadratic}, {**cell, **direct}]
-                    errors.append(_rms(true - modelled) / _rms(modelled - point.subspace.value))
-            if errors:
-                sigma_star[dim] = valid_range(sigmas, errors, VALID)[1]
-        clock.stop("III evaluation", 0)
+        subspace = increment_model(operator, eigen, increment.sample)
         shares = gradient_share(increment.gradient(), eigen.vectors)
-        costs = clock.table(_gradient_seconds(model, loss_fn, operator, known))
+        clock.stop("II coefficients", 0)
+        draws = partial(draw_blocks, size, samples, seed)
+        full = full_space_model(increment, draws(_rows_at_once(eigen.vectors)))
+        clock.stop("traces in full space", samples)
+        spaces: list[Space] = [Subspace(eigen.vectors[:, :dim], samples, seed) for dim in dims]
+        spaces.append(FullSpace(size, draws))
+        point = _Point(model, loss_fn, known, following, eigen, Candidate(subspace, full, shares))
+        table, sigma_star = _evaluated(point, spaces, sigmas)
+        clock.stop("III evaluation", 0)
+        costs = clock.table(_gradient_seconds(point, operator))
     return ProbeResult(
         k=k,
         size=size,
         value=subspace.value,
         gradient_share={dim: float(shares[dim - 1]) for dim in dims},
         sigma_star=sigma_star,
-        table=pd.DataFrame(rows),
-        terms=pd.DataFrame([_terms(point, dim, sigma, shares) for dim in (*dims, size) for sigma in sigmas]),
+        table=table,
+        terms=_terms(point, spaces, sigmas),
         eigen=eigen,
         costs=costs,
     )
@@ -201,59 +202,31 @@ def _grid(name: str, values: list) -> list:
     return values
 
 
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
 @dataclass(frozen=True)
 class _Point:
-    """The weights with their two models of δ_k, and the draws at which they are compared with it."""
+    """The weights, the k samples and the one added, and what is known of its δ_k."""
 
     model: nn.Module
     loss_fn: LossFunction
-    known: object  # the k samples
-    following: object  # the one added
+    known: object
+    following: object
     eigen: EigenResult
-    subspace: IncrementModel
-    full: FullSpaceModel
-    drawn: np.ndarray  # cᵀv over the full-space draws v/σ (S,)
-    samples: int
-    seed: int
+    single: Candidate
 
-    @property
-    def size(self) -> int:
-        return len(self.eigen.vectors)
+    def modelled(self, space: Space, sigma: float) -> np.ndarray:
+        """The quadratic model at the space's draws (S,)."""
+        return space.modelled([self.single], sigma)[:, 0]
 
-    def at(self, dim: int) -> IncrementModel | FullSpaceModel:
-        return self.full if dim == self.size else self.subspace.leading(dim)
-
-    def modelled(self, dim: int, sigma: float) -> np.ndarray:
-        """The quadratic model at the draws (S,)."""
-        if dim == self.size:
-            return self.full.value + sigma * self.drawn + sigma**2 / 2 * self.full.traces
-        return self.at(dim).at(sigma * standard_normals(self.samples, dim, self.seed))
-
-    def true(self, dim: int, sigma: float) -> np.ndarray:
-        """δ_k at the draws (S,)."""
+    def true(self, space: Space, sigma: float) -> np.ndarray:
+        """δ_k at the space's draws (S,)."""
+        blocks = space.displacements(sigma, _rows_at_once(self.eigen.vectors))
         parts = [
             direct_increments(self.model, self.loss_fn, self.known, self.following, block)[:, 0]
-            for block in self._displacements(dim, sigma)
+            for block in blocks
         ]
         result = np.concatenate(parts)
-        if not np.isfinite(result).all():
-            raise FloatingPointError(f"an increment at sigma = {sigma:g} is not finite; lower sigma")
+        require_finite_increments(result, sigma)
         return result
-
-    def _displacements(self, dim: int, sigma: float) -> Iterator[Tensor]:
-        vectors = self.eigen.vectors
-        if dim == self.size:
-            for block in draw_blocks(dim, self.samples, self.seed, _rows_at_once(vectors)):
-                yield sigma * block
-        else:
-            normals = torch.as_tensor(standard_normals(self.samples, dim, self.seed)).to(vectors.device)
-            basis = vectors[:, :dim].double()
-            for block in normals.split(_rows_at_once(vectors)):
-                yield sigma * (block @ basis.T)
 
 
 def _rows_at_once(vectors: Tensor) -> int:
@@ -262,68 +235,64 @@ def _rows_at_once(vectors: Tensor) -> int:
     return max(1, int(free_memory(vectors.device) / 8 / each))
 
 
-def _full_space(increment: IncrementOperator, samples: int, seed: int) -> tuple[FullSpaceModel, np.ndarray]:
-    """The model of δ_k in full space from S products of A, and cᵀv at its draws."""
-    slope = increment.gradient()
-    parts = []
-    for block in draw_blocks(increment.size, samples, seed, _rows_at_once(slope)):
-        V = block.T.to(increment.device, increment.dtype)
-        along = (V.double().T @ slope.double()).cpu().numpy()
-        parts.append((*trace_draws(V, increment.matmat(V)), along))
-    traces, squares, drawn = map(np.concatenate, zip(*parts, strict=True))
-    slope_square = slope.double().square().sum().item()
-    return FullSpaceModel(increment.value(), slope_square, traces, squares), drawn
+def _cell(space: Space, sigma: float) -> dict:
+    return {"criterion": space.criterion, "dim": space.dim, "sigma": sigma}
 
 
-def _closed_form(model: IncrementModel | FullSpaceModel, sigma: float) -> dict:
+def _evaluated(
+    point: _Point, spaces: list[Space], sigmas: list[float]
+) -> tuple[pd.DataFrame, dict[int, float]]:
+    """Every criterion by every estimator, and σ* of the widest subspace and of full space, both sampled."""
+    rows, sigma_star = [], {}
+    for space in spaces:
+        errors = []
+        for sigma in sigmas:
+            cell = _cell(space, sigma)
+            rows.append(cell | _closed_form(point, space, sigma))
+            if space.dim >= spaces[-2].dim:
+                modelled, quadratic = _monte_carlo("quadratic", point.modelled, space, sigma)
+                true, direct = _monte_carlo("direct", point.true, space, sigma)
+                rows += [cell | quadratic, cell | direct]
+                errors.append(rms(true - modelled) / rms(modelled - point.single.subspace.value))
+        if errors:
+            sigma_star[space.dim] = valid_range(sigmas, errors, VALID)[1]
+    return pd.DataFrame(rows), sigma_star
+
+
+def _closed_form(point: _Point, space: Space, sigma: float) -> dict:
     start = time.perf_counter()
-    moment = model.gaussian_moment(sigma)
+    moment = space.moment([point.single], sigma)
     seconds = time.perf_counter() - start
-    if isinstance(moment, float):
-        moment = Estimate(moment, np.nan, 0)
-    return _row("gaussian_moment", moment, seconds)
+    exact = {"estimator": "gaussian_moment", "estimate": np.nan, "standard_error": np.nan}
+    return exact | moment | {"seconds": seconds}
 
 
 def _monte_carlo(
-    name: str, draw: Callable[[int, float], np.ndarray], dim: int, sigma: float
+    name: str, draw: Callable[[Space, float], np.ndarray], space: Space, sigma: float
 ) -> tuple[np.ndarray, dict]:
     """Draws of δ (S,), and the row of their mean square."""
     start = time.perf_counter()
-    delta = draw(dim, sigma)
-    estimate = Estimate.of(delta**2)
-    return delta, _row(name, estimate, time.perf_counter() - start)
+    delta = draw(space, sigma)
+    found = Estimate.of(delta**2)
+    row = {"estimator": name, "estimate": found.mean, "standard_error": found.standard_error}
+    return delta, row | {"seconds": time.perf_counter() - start}
 
 
-def _row(estimator: str, estimate: Estimate, seconds: float) -> dict:
-    return {
-        "estimator": estimator,
-        "estimate": estimate.mean,
-        "standard_error": estimate.standard_error,
-        "seconds": seconds,
-    }
+def _terms(point: _Point, spaces: list[Space], sigmas: list[float]) -> pd.DataFrame:
+    """What the closed forms are made of."""
+    cells = [(space, sigma) for space in spaces for sigma in sigmas]
+    return pd.DataFrame([_cell(*cell) | make_up(cell[0], [point.single], cell[1]) for cell in cells])
 
 
-def _terms(point: _Point, dim: int, sigma: float, shares: np.ndarray) -> dict:
-    model = point.at(dim)
-    return {
-        "criterion": "delta2" if dim == point.size else "delta2_D",
-        "dim": dim,
-        "sigma": sigma,
-        **model.terms(sigma),
-        "gradient_share": 1.0 if dim == point.size else float(shares[dim - 1]),
-        "spread_ratio": model.variance(sigma) / point.full.variance(sigma),
-        "chance": dim / point.size,
-    }
-
-
-def _gradient_seconds(model: nn.Module, loss_fn: LossFunction, operator: HessianOperator, known) -> float:
+def _gradient_seconds(point: _Point, operator: HessianOperator) -> float:
     """Seconds of one gradient of L_k, the unit of the costs; median of three."""
-    parts = batches.split(batches.rows(known, 0, operator.samples, operator.device), operator.microbatch)
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    known = batches.rows(point.known, 0, operator.samples, operator.device)
+    parts = batches.split(known, operator.microbatch)
+    parameters = [p for p in point.model.parameters() if p.requires_grad]
 
     def gradient() -> None:
         for part in parts:
-            torch.autograd.grad(loss_fn(model, part).sum(), parameters, allow_unused=True)
+            torch.autograd.grad(point.loss_fn(point.model, part).sum(), parameters, allow_unused=True)
 
     return float(np.median(seconds(gradient, 3, operator.device.type)))
 

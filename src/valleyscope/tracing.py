@@ -5,7 +5,7 @@ same descent; curvature is measured on the way, and the displacement that miniba
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 
@@ -23,7 +23,7 @@ from valleyscope.engine import batches
 from valleyscope.engine.guarded import guarded
 from valleyscope.engine.memory import free_memory
 from valleyscope.engine.operators import require_symmetric
-from valleyscope.engine.weights import LossFunction, at_weights, select_parameters
+from valleyscope.engine.weights import LossFunction, at_weights, flatten, select_parameters
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.paths import Path, straight_line
@@ -32,6 +32,7 @@ from valleyscope.readings.paths import barrier, middle_over_ends
 STEPS, BATCHES = [100, 100, 200, 400, 300, 60], [8, 8, 16, 16, 16, 0]  # of the descent, by cycle
 NEB = NebSettings(pivots=3, spring=0.03, insert_above=1.1, most_pivots=19, refine=4)
 MIDDLE = (0.4, 0.6)  # positions of the middle of a path
+LEAST = {"dense": 2, "probes": 2, "drift_positions": 0, "replicas": 2}
 COPIES = 4  # of the path's points in float64 that live at once
 REMEDY = "lower replicas or the batches of the descent, or set memory_budget"
 
@@ -130,50 +131,52 @@ def trace_path(
         >>> result = trace_path(model, first.state_dict(), second.state_dict(), losses, (images, labels))
         >>> result.barrier, result.rise
     """
-    if positions < 3 or positions % 2 == 0:
-        raise InputError(f"positions = {positions}: it must be odd and at least 3, so that the middle is one")
-    for name, value, least in (
-        ("dense", dense, 2),
-        ("probes", probes, 2),
-        ("drift_positions", drift_positions, 0),
-        ("replicas", replicas, 2),
-    ):
-        if value < least:
-            raise InputError(f"{name} = {value}: it must be at least {least}")
+    _require_counts(positions, dense=dense, probes=probes, drift_positions=drift_positions, replicas=replicas)
     with guarded(model, params, REMEDY):
-        parameters = select_parameters(model)
-        device = next(iter(parameters.values())).device
-        ends = torch.stack([_flat(model, parameters, w) for w in (weights_a, weights_b)])
-        if torch.equal(*ends):
-            raise InputError("weights_a and weights_b are the same; a path needs two different ends")
-        data = batches.whole(data, device)
+        ends = _ends(model, weights_a, weights_b)
+        data = batches.whole(data, ends.device)
+        held_out = None if held_out is None else batches.whole(held_out, ends.device)
         _require_memory(ends, neb, batches.size(data) if drift_positions else 0)
-        common = (model, loss_fn, data)
+        problem = (model, loss_fn, data)
         if descent is None:
             on_stage("learning rate")
-            descent = _descent(common, ends, tol, memory_budget)
+            descent = _descent(problem, ends, tol, memory_budget)
         on_stage("relax the ends")
-        ends = relax(*common, ends, descent, seed=seed, on_step=on_step)
+        ends = relax(*problem, ends, descent, seed=seed, on_step=on_step)
         on_stage("find the path")
-        path = autoneb(*common, ends, descent, neb, seed=seed, on_step=on_step)
+        path = autoneb(*problem, ends, descent, neb, seed=seed, on_step=on_step)
         on_stage("losses")
-        held_out = None if held_out is None else batches.whole(held_out, device)
-        losses = loss_profile(*common, held_out, path, np.linspace(0, 1, dense).tolist())
+        losses = loss_profile(*problem, held_out, path, np.linspace(0, 1, dense).tolist())
         on_stage("curvature")
         at = np.linspace(0, 1, positions).tolist()
-        options = {"seed": seed, "memory_budget": memory_budget}
-        curvature = curvature_profile(*common, path, at, probes=probes, tol=tol, **options)
+        curvature = curvature_profile(
+            *problem, path, at, probes=probes, tol=tol, seed=seed, memory_budget=memory_budget
+        )
         moved = pd.DataFrame()
         if drift_positions:
             on_stage("drift")
-            settings = DriftSettings(
-                descent.learning_rates[0], batch=4, steps=15, replicas=replicas, followed=2
-            )
-            try:
-                moved = drift(*common, path, path.segment_middles(drift_positions), settings, seed=seed)
-            except FloatingPointError as error:  # what was measured before is kept
-                warnings.warn(f"no drift was measured: {error}", stacklevel=2)
+            moved = _drift(problem, path, drift_positions, descent.learning_rates[0], replicas, seed)
     return PathResult(path, losses, curvature, moved, descent)
+
+
+def _require_counts(positions: int, **others: int) -> None:
+    """InputError unless there is a middle position and enough of everything else."""
+    if positions < 3 or positions % 2 == 0:
+        raise InputError(f"positions = {positions}: it must be odd and at least 3, so that the middle is one")
+    for name, value in others.items():
+        if value < LEAST[name]:
+            raise InputError(f"{name} = {value}: it must be at least {LEAST[name]}")
+
+
+def _ends(
+    model: nn.Module, weights_a: Tensor | Mapping[str, Tensor], weights_b: Tensor | Mapping[str, Tensor]
+) -> Tensor:
+    """Both ends (2, N), as `_flat` makes them; InputError if they are the same."""
+    parameters = select_parameters(model)
+    first, second = _flat(model, parameters, weights_a), _flat(model, parameters, weights_b)
+    if torch.equal(first, second):
+        raise InputError("weights_a and weights_b are the same; a path needs two different ends")
+    return torch.stack([first, second])
 
 
 def _flat(
@@ -183,22 +186,23 @@ def _flat(
     like = next(iter(parameters.values()))
     if isinstance(weights, Mapping):
         found = {name: _tensor_of(model, name, p, weights) for name, p in parameters.items()}
-        others = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        differing = [
-            name
-            for name, tensor in others.items()
-            if name not in found and name in weights and not torch.equal(tensor.cpu(), weights[name].cpu())
-        ]
-        if differing:
-            warnings.warn(
-                f"{differing[0]} of an end differs from the model's, which serves the whole path",
-                stacklevel=3,
-            )
-        weights = torch.cat([tensor.reshape(-1).to(like) for tensor in found.values()])
+        _warn_of_others(model, found, weights)
+        weights = flatten(tensor.to(like) for tensor in found.values())
     size = sum(p.numel() for p in parameters.values())
     if weights.shape != (size,):
         raise InputError(f"an end has shape {tuple(weights.shape)}, the model needs ({size},)")
     return weights.detach().to(like)
+
+
+def _warn_of_others(model: nn.Module, found: Collection[str], weights: Mapping[str, Tensor]) -> None:
+    """Say so if a buffer or a fixed weight of an end is not the model's, which serves the whole path."""
+    others = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, tensor in others.items():
+        if name not in found and name in weights and not torch.equal(tensor.cpu(), weights[name].cpu()):
+            warnings.warn(
+                f"{name} of an end differs from the model's, which serves the whole path", stacklevel=5
+            )
+            return
 
 
 def _tensor_of(model: nn.Module, name: str, parameter: nn.Parameter, weights: Mapping[str, Tensor]) -> Tensor:
@@ -229,9 +233,9 @@ def _require_memory(ends: Tensor, neb: NebSettings, samples: int) -> None:
         )
 
 
-def _descent(common: tuple, ends: Tensor, tol: float, memory_budget: float | None) -> Descent:
+def _descent(problem: tuple, ends: Tensor, tol: float, memory_budget: float | None) -> Descent:
     """The default descent, at the rate 1 / λ_max, the largest of five points of the straight line."""
-    model, loss_fn, data = common
+    model, loss_fn, data = problem
     sharpest = 0.0
     for point in straight_line(*ends).spaced(5):
         with at_weights(model, point):
@@ -240,12 +244,23 @@ def _descent(common: tuple, ends: Tensor, tol: float, memory_budget: float | Non
             sharpest = max(sharpest, converged_eigenpairs(operator, 1, tol=tol).values[0].item())
     if not sharpest > 0:
         raise InputError("the loss has no positive curvature between the ends: they are no minima; train on")
-    rate = 1 / sharpest
     samples = batches.size(data)
     return Descent(
         momentum=0.9,
         weight_decay=0.0,
         steps=STEPS,
         batches=[min(batch, samples) for batch in BATCHES],
-        learning_rates=[rate] * len(STEPS),
+        learning_rates=[1 / sharpest] * len(STEPS),
     )
+
+
+def _drift(
+    problem: tuple, path: Path, positions: int, learning_rate: float, replicas: int, seed: int
+) -> pd.DataFrame:
+    """The drift of 15 steps of plain SGD at batch 4; empty, with a warning, where SGD diverges."""
+    settings = DriftSettings(learning_rate, batch=4, steps=15, replicas=replicas, followed=2)
+    try:
+        return drift(*problem, path, path.segment_middles(positions), settings, seed=seed)
+    except FloatingPointError as error:  # what was measured before is kept
+        warnings.warn(f"no drift was measured: {error}", stacklevel=3)
+        return pd.DataFrame()

@@ -16,7 +16,8 @@ from valleyscope.eigen import top_eigenpairs
 from valleyscope.engine.weights import at_weights, flat_weights
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import Grid, estimate_criteria, full_space_draws
+from valleyscope.landscape.estimators import Grid, estimate_criteria
+from valleyscope.landscape.spaces import full_space_draws
 from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 
 K = 5

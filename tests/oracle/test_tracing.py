@@ -102,6 +102,8 @@ def test_the_model_is_left_as_it_was_found(problem):
         ({"weights_a": torch.zeros(3)}, r"an end has shape \(3,\), the model needs \(43,\)"),
         ({"weights_a": {}}, r"the state dict holds no '0.weight'"),
         ({"positions": 4}, r"positions = 4: it must be odd"),
+        ({"dense": 1}, r"dense = 1: it must be at least 2"),
+        ({"drift_positions": -1}, r"drift_positions = -1: it must be at least 0"),
         ({"same": True}, "are the same"),
     ],
 )
@@ -132,8 +134,9 @@ def test_buffers_of_the_ends_that_differ_are_told(problem, rng):
         for p in end.parameters():
             p.data += 0.1 * torch.randn(p.shape, generator=rng, dtype=torch.float64)
     ends[1][1].running_mean += 1
-    with pytest.warns(UserWarning, match=r"1.running_mean of an end differs from the model's"):
+    with pytest.warns(UserWarning, match=r"1.running_mean of an end differs from the model's") as told:
         trace_path(model, *[end.state_dict() for end in ends], losses, data, **OPTIONS)
+    assert [warning.filename for warning in told] == [__file__]  # where the user called it
 
 
 def test_a_shared_tensor_is_found_under_any_of_its_names(problem, tmp_path):
@@ -157,8 +160,9 @@ def test_a_drift_that_diverges_costs_nothing_else(problem, monkeypatch):
         raise FloatingPointError("SGD diverged within 15 steps")
 
     monkeypatch.setattr("valleyscope.tracing.drift", diverging)
-    with pytest.warns(UserWarning, match="no drift was measured: SGD diverged"):
+    with pytest.warns(UserWarning, match="no drift was measured: SGD diverged") as told:
         result = trace_path(model, *ends, losses, data, **OPTIONS)
+    assert [warning.filename for warning in told] == [__file__]
     assert result.drift.empty
     assert len(result.curvature) == 3
 

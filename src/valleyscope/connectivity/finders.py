@@ -13,6 +13,7 @@ that one interrupted after a cycle goes on to the same result. All points move i
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -67,6 +68,11 @@ class CurveSettings:
 
 
 @dataclass(frozen=True)
+class StraightSettings:
+    """A straight line takes none."""
+
+
+@dataclass(frozen=True)
 class Search:
     """Where a search stands: cycles done, and the control points or pivots (P, N), ends included."""
 
@@ -103,6 +109,11 @@ def relax(
     return points
 
 
+def straight(model, loss_fn, data, ends: Tensor, descent, settings, **options) -> Path:
+    """The segment between `ends` (2, N): nothing is searched."""
+    return straight_line(*ends)
+
+
 def bernstein(t: np.ndarray, degree: int) -> np.ndarray:
     """Bernstein polynomials b_i(t) = C(d, i) tⁱ (1 − t)^(d−i): positions (R,) -> (R, d + 1)."""
     from scipy.special import comb
@@ -124,6 +135,14 @@ def curve_path(points: Tensor, basis: str, pivots: int) -> Path:
     """The curve with these control points (d + 1, N) as a polygon of `pivots` points."""
     weights = BASES[basis](np.linspace(0, 1, pivots), len(points) - 1)
     return Path((torch.from_numpy(weights) @ points.double()).to(points.dtype))
+
+
+def curve(
+    basis: str, model, loss_fn, data, ends: Tensor, descent: Descent, settings: CurveSettings, **options
+) -> Path:
+    """The path of `train_curve`, which takes the same options."""
+    points = train_curve(model, loss_fn, data, ends, descent, basis, settings, **options)
+    return curve_path(points, basis, settings.pivots)
 
 
 def train_curve(
@@ -203,6 +222,22 @@ def autoneb(
         search = Search(cycle + 1, points, [*search.history, loss])
         on_cycle(search)
     return Path(search.points).splined(neb.refine)
+
+
+@dataclass(frozen=True)
+class Finder:
+    """How one kind of path is found: (model, loss_fn, data, ends, descent, settings, *, seed, …) -> Path."""
+
+    settings: type
+    find: Callable[..., Path]
+
+
+FINDERS = {
+    "straight": Finder(StraightSettings, straight),
+    "bezier": Finder(CurveSettings, partial(curve, "bezier")),
+    "polygon": Finder(CurveSettings, partial(curve, "polygon")),
+    "autoneb": Finder(NebSettings, autoneb),
+}
 
 
 def band_forces(points: Tensor, gradient: Tensor, spring: float) -> Tensor:

@@ -22,9 +22,8 @@ def path_criteria(
     Columns: position, dim, sigma; value, slope, curvature, cross and variance: means over candidates of the
     four terms of Δ₂^(D) and of Var δ, nats². The model's weights must be those of the place.
     """
-    k = place.operator.samples
     models = [
-        increment_model(place.operator, place.eigen, sample, k)
+        increment_model(place.operator, place.eigen, sample)
         for sample in sample_operators(model, loss_fn, candidates)
     ]
     rows = []

@@ -15,6 +15,8 @@ from valleyscope.engine import batches
 from valleyscope.engine.operators import DataOperator, Piece, sample_losses
 from valleyscope.engine.weights import LossFunction, flatten, losses_with, mapped, select_parameters
 
+SCORES_AT_ONCE = 64  # samples
+
 
 def scores(model: nn.Module, loss_fn: LossFunction, batch, params: list[str] | None = None) -> Tensor:
     """Gradients of the losses of single samples at the model's weights, (n, N)."""
@@ -30,6 +32,12 @@ def scores(model: nn.Module, loss_fn: LossFunction, batch, params: list[str] | N
         return mapped(lambda parameters, sample: flatten(grad(loss)(parameters, sample).values()), (None, 0))(
             chosen, batch
         )
+
+
+def mean_square(model: nn.Module, loss_fn: LossFunction, batch, shift: Tensor | float = 0.0) -> float:
+    """E ‖g_i + shift‖² over the samples at the model's weights, SCORES_AT_ONCE of them at a time."""
+    parts = (scores(model, loss_fn, part) + shift for part in batches.split(batch, SCORES_AT_ONCE))
+    return sum(part.double().square().sum().item() for part in parts) / batches.size(batch)
 
 
 class GradientCovariance(DataOperator):

@@ -14,15 +14,16 @@ from valleyscope.criteria import standard_normals, valid_range
 from valleyscope.eigen import EigenResult
 from valleyscope.engine import batches
 from valleyscope.engine.weights import LossFunction
-from valleyscope.estimate import Estimate
+from valleyscope.estimate import Estimate, rms
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import Grid, full_space_draws
+from valleyscope.landscape.estimators import Grid
 from valleyscope.landscape.increments import (
     IncrementOperator,
     direct_increments,
     displaced_losses,
     increment_model_in,
 )
+from valleyscope.landscape.spaces import full_space_draws
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -104,12 +105,8 @@ def expansion_errors(
                     modelled = (sigma * slopes[quantity] + sigma**2 / 2 * bends[quantity]).cpu().numpy()
                     error = changes[quantity] - at_centre[name][quantity] - modelled
                     row = {"quantity": quantity, "dim": dim, "precision": name, "sigma": sigma}
-                    rows.append(row | {"error": _rms(error), "signal": _rms(modelled)})
+                    rows.append(row | {"error": rms(error), "signal": rms(modelled)})
     return pd.DataFrame(rows)
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def validity(errors: pd.DataFrame, limit: float) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from valleyscope.criteria import IncrementModel
 from valleyscope.eigen import EigenResult
 from valleyscope.engine import batches
+from valleyscope.engine.noise import mean_square
 from valleyscope.engine.operators import Operator
 from valleyscope.engine.weights import LossFunction, flat_weights, replica_losses
 from valleyscope.errors import InputError
@@ -57,9 +58,7 @@ class IncrementOperator(Operator):
         return (self.sample.matmat(V) - self.mean.matmat(V)) / (self.k + 1)
 
 
-def increment_model(
-    operator: HessianOperator, eigen: EigenResult, sample: HessianOperator, k: int
-) -> IncrementModel:
+def increment_model(operator: HessianOperator, eigen: EigenResult, sample: HessianOperator) -> IncrementModel:
     """The quadratic model of δ_k in the eigenspace of H^(k).
 
     Args:
@@ -67,13 +66,13 @@ def increment_model(
         eigen: its eigenpairs U (N, D); UᵀH^(k)U is diag(values), so no product of L_k is needed.
         sample: operator of the (k+1)-th sample alone; D products are taken.
     """
-    U = eigen.vectors.double()
+    U, count = eigen.vectors.double(), operator.samples + 1
     slope = U.T @ (sample.gradient().double() - operator.gradient().double())
     curvature = U.T @ sample.matmat(eigen.vectors).double() - eigen.values.to(U).diag()
     return IncrementModel(
-        (sample.loss - operator.loss) / (k + 1),
-        (slope / (k + 1)).cpu().numpy(),
-        (curvature / (k + 1)).cpu().numpy(),
+        (sample.loss - operator.loss) / count,
+        (slope / count).cpu().numpy(),
+        (curvature / count).cpu().numpy(),
     )
 
 
@@ -97,6 +96,12 @@ def direct_increments(
     """
     samples = batches.joined([data, candidates])
     return increments(displaced_losses(model, loss_fn, samples, displacements), batches.size(data))
+
+
+def require_finite_increments(values: np.ndarray, sigma: float) -> None:
+    """FloatingPointError naming σ unless every increment is finite."""
+    if not np.isfinite(values).all():
+        raise FloatingPointError(f"an increment at sigma = {sigma:g} is not finite; lower sigma")
 
 
 def displaced_losses(model: nn.Module, loss_fn: LossFunction, samples, displacements: Tensor) -> Tensor:
@@ -128,6 +133,42 @@ def gradient_share(difference: Tensor, basis: Tensor) -> np.ndarray:
     difference = difference.double()
     components = (basis.double().T @ difference).square().cumsum(0)
     return (components / difference.square().sum()).cpu().numpy()
+
+
+def describe_point(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    operator: HessianOperator,
+    data,
+    held_out,
+    stationarity: float | None = None,
+) -> dict[str, float]:
+    """How L_k, the next sample's loss and those of held-out ones lie to one another, and their slopes.
+
+    loss, next_loss, held_out_loss; next_square and next_variance (mean over held-out ℓ of (ℓ − L_k)², and
+    Var ℓ); gradient_norm; stationarity (‖∇L_k‖² over E‖g_i‖²/k, unless it is known); slope_square (‖Δg‖²).
+    `operator` is of L_k, the first k of the batch `data`.
+    """
+    k = operator.samples
+    known, following = batches.rows(data, 0, k), batches.rows(data, k, k + 1)
+    with torch.no_grad():
+        others = loss_fn(model, held_out).double()
+        next_loss = loss_fn(model, following).double()
+    gradient = operator.gradient()
+    slope = HessianOperator(model, loss_fn, following).gradient() - gradient
+    if stationarity is None:
+        noise = mean_square(model, loss_fn, known) / k
+        stationarity = gradient.double().square().sum().item() / noise
+    return {
+        "loss": operator.loss,
+        "next_loss": next_loss.item(),
+        "held_out_loss": others.mean().item(),
+        "next_square": (others - operator.loss).square().mean().item(),
+        "next_variance": others.var().item(),
+        "gradient_norm": gradient.double().norm().item(),
+        "stationarity": stationarity,
+        "slope_square": slope.double().square().sum().item(),
+    }
 
 
 def check_point(k: int, samples: int, dim: int, size: int) -> None:

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
 
-from valleyscope.engine.noise import scores
+from valleyscope.engine.noise import mean_square
 from valleyscope.engine.weights import LossFunction, flat_weights, require_finite, select_parameters
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.training import cosine_schedule
 
-SCORES_AT_ONCE = 64  # samples
 HALVINGS = 6  # of a Newton step, before it is given up
 
 
@@ -65,7 +64,7 @@ def minimise(
     taken = 0
     while True:
         offset = flat_weights(model) - centre
-        noise = _gradient_square(model, loss_fn, data, settings.ridge * offset) / len(data)
+        noise = mean_square(model, loss_fn, data, settings.ridge * offset) / len(data)
         norm = gradient.double().norm().item()
         objective = operator.loss + settings.ridge / 2 * offset.double().square().sum().item()
         reached = Minimiser(objective, norm, norm**2 / noise, taken)
@@ -111,12 +110,6 @@ def _adam(model, loss_fn, data: Tensor, centre: Tensor, s: MinimiserSettings, on
         optimiser.step()
         on_step(objective.item())
     optimiser.zero_grad(set_to_none=True)
-
-
-def _gradient_square(model, loss_fn, data: Tensor, ridge_gradient: Tensor) -> float:
-    """E ‖g_i‖² over the samples, g_i = ∇ℓ_i + ρ(w − w₀)."""
-    parts = (scores(model, loss_fn, part) + ridge_gradient for part in data.split(SCORES_AT_ONCE))
-    return sum(part.double().square().sum().item() for part in parts) / len(data)
 
 
 def _newton_direction(operator: HessianOperator, gradient: Tensor, s: MinimiserSettings) -> Tensor:

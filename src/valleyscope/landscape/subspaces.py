@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from valleyscope.criteria import FullSpaceModel, IncrementModel, quadratic_strength
 from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.engine.weights import LossFunction, flatten, select_parameters
-from valleyscope.landscape.estimators import PROBES
 from valleyscope.landscape.increments import IncrementOperator
+from valleyscope.landscape.spaces import PROBES
 
 
 def orthonormal(vectors: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from valleyscope.landscape.estimators import (
     candidate_models,
     estimate_criteria,
     fixed_weights_criteria,
-    full_space_draws,
 )
+from valleyscope.landscape.spaces import full_space_draws
 from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 
 K = 4
@@ -56,7 +56,7 @@ def test_candidates_equal_the_dense_difference_of_two_means(model, tokens, probl
         sigma = 0.02
         u = sigma * v
         quadratic = candidate.full.value + u @ c + 0.5 * ((u @ A) * u).sum(1)
-        np.testing.assert_allclose(candidate.full_at(sigma), quadratic.numpy(), rtol=1e-8)
+        np.testing.assert_allclose(candidate.full.at(sigma), quadratic.numpy(), rtol=1e-8)
         alone = dense.hessian(model, sequence_losses, sample[None])
         assert candidate.norm == pytest.approx(torch.linalg.eigvalsh(alone).abs().max().item(), rel=0.05)
 

@@ -57,7 +57,7 @@ def test_float32_losses_keep_their_digits_where_subtraction_loses_them():
 
 def test_quadratic_model_equals_the_dense_difference_of_two_mean_losses(model, tokens):
     operator, sample, eigen = parts(model, tokens, 6)
-    built = increment_model(operator, eigen, sample, K)
+    built = increment_model(operator, eigen, sample)
     U = eigen.vectors
     before, after = tokens[:K], tokens[: K + 1]
     value = (sequence_losses(model, after).mean() - sequence_losses(model, before).mean()).item()
@@ -87,7 +87,7 @@ def test_direct_increments_equal_one_model_at_a_time(model, tokens, rng):
 
 def test_direct_and_quadratic_agree_to_third_order(model, tokens, rng):
     operator, sample, eigen = parts(model, tokens, 4)
-    built = increment_model(operator, eigen, sample, K)
+    built = increment_model(operator, eigen, sample)
     z = np.random.default_rng(rng.initial_seed()).normal(size=(20, 4))
     errors = []
     for sigma in (2e-3, 5e-4):
@@ -126,7 +126,7 @@ def test_increment_operator_equals_the_dense_difference_of_two_mean_losses(model
 
 def test_a_model_in_any_basis_equals_the_one_in_the_eigenbasis(model, tokens):
     operator, sample, eigen = parts(model, tokens, 3)
-    known = increment_model(operator, eigen, sample, K)
+    known = increment_model(operator, eigen, sample)
     anew = increment_model_in(IncrementOperator(operator, sample), eigen.vectors)
     assert anew.value == known.value
     np.testing.assert_allclose(anew.slope, known.slope, rtol=1e-9, atol=1e-13)

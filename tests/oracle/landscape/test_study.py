@@ -13,7 +13,8 @@ from valleyscope.engine import batches
 from valleyscope.engine.weights import at_weights, flat_weights
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import Grid, estimate_criteria, full_space_draws
+from valleyscope.landscape.estimators import Grid, estimate_criteria
+from valleyscope.landscape.spaces import full_space_draws
 from valleyscope.landscape.study import StudySettings, study
 from valleyscope.models.training import TrainingSettings, train
 

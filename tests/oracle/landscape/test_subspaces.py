@@ -5,8 +5,8 @@ import torch
 
 from valleyscope.eigen import EigenResult, top_eigenpairs
 from valleyscope.hessian import HessianOperator
-from valleyscope.landscape.estimators import full_space_draws, full_space_model
 from valleyscope.landscape.increments import IncrementOperator, gradient_share, increment_model_in
+from valleyscope.landscape.spaces import full_space_draws, full_space_model
 from valleyscope.landscape.subspaces import (
     compare_index_sets,
     compare_subspaces,
@@ -52,7 +52,7 @@ def test_the_increment_subspace_holds_the_whole_slope_and_the_largest_curvature(
 
 def test_spread_ratio_of_the_whole_space_is_one(increment):
     whole = torch.eye(increment.size, dtype=torch.float64)
-    full = full_space_model(increment, full_space_draws(increment.size, 500, seed=0))
+    full = full_space_model(increment, [full_space_draws(increment.size, 500, seed=0)])
     model = increment_model_in(increment, whole)
     table = compare_subspaces({"whole": model}, full, increment.size, [increment.size], [1e-2, 1.0])
     # Tr A² is drawn in one and exact in the other.
