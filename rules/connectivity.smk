@@ -391,13 +391,15 @@ rule evaluate_averages:
         seed=seed_of_pair,
         parent=lambda w: PARENTS[w.pair],
         branches=B["branching"]["settings"]["branches"],
+        positions=B["averages"]["positions"],
         sgd=as_json(B["averages"]["sgd"]),
         probes=B["averages"]["probes"],
     shell:
         "python src/evaluate_averages.py"
         + PATH
         + " --family {input.family:q} --parent {params.parent} --branches {params.branches}"
-        " --sgd {params.sgd:q} --probes {params.probes} --out {output:q} 2>&1 | tee {log:q}"
+        " --positions {params.positions} --sgd {params.sgd:q} --probes {params.probes} --out {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule time_replicas:
