@@ -62,6 +62,15 @@ def test_the_cells_of_a_claim_are_judged_by_its_thresholds(claim, made):
     assert set(before) == {LIMITS[name] for name in claim.threshold.split()}
 
 
+@BY_ID
+def test_quantities_that_scatter_by_factors_are_judged_in_logarithms(claim, made):
+    """Ratios, σ*, shares over shares, bounds, seconds; not exponents, shares of 1, displacements, gains."""
+    factors = {c.log for c in claim.evidence(made, LIMITS).cells}
+    both = {"A10", "A11"}  # exponents beside ratios
+    logs = {"A3", "A3x", "A4", "A5", "A6", "A7", "A7x", "A8", "A9x", "B2", "B3", "B3x", "B6", "B11", "C1"}
+    assert factors == ({True, False} if claim.id in both else {claim.id in logs})
+
+
 def test_no_threshold_or_window_is_unused():
     """By claims, figures or the DAG."""
     read = {name for claim in CLAIMS for name in claim.limits}

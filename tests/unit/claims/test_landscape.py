@@ -88,12 +88,12 @@ def test_the_closed_form_is_timed_against_its_own_procedure():
 def test_the_rate_over_the_later_sizes_is_told_beside_the_whole():
     assert "from k = 32 on: γ = 0.4 [0.4, 0.4]" in row_of("A1e", late=0.4)["control"]
 
-    def smaller_minimisers(made):
+    def larger_minimisers(made):
         """Which k are late is read off the trajectory alone."""
         points = made["points"]
-        points.loc[points["regime"] == "minimisers", "k"] //= 8
+        points.loc[points["regime"] == "minimisers", "k"] *= 16
 
-    assert "from k = 32 on: γ = 0.4 [0.4, 0.4]" in row_of("A1e", smaller_minimisers, late=0.4)["control"]
+    assert "from k = 32 on: γ = 0.4 [0.4, 0.4]" in row_of("A1e", larger_minimisers, late=0.4)["control"]
 
     def one_k(made):
         made["points"] = made["points"].query("k == 8")
