@@ -79,7 +79,9 @@ def test_readme_and_docs_say_what_the_reference_says():
 def test_table_3_names_the_accuracy_it_gives_a_time_to():
     lines = table3_block(*cost_tables(**DEFAULT), accuracy=0.02).splitlines()
     assert lines[0].endswith("| products | s to 2 % |")
-    assert lines[2].startswith("| corrected | direct Monte Carlo, batched | 2 ± 0.04 | – | 0.2 ± 0.004 | 20,000 |")
+    assert lines[2].startswith(
+        "| corrected | direct Monte Carlo, batched | 2 ± 0.04 | – | 0.2 ± 0.004 | 20,000 |"
+    )
     assert lines[2].endswith("| 60 | 2.05 |")
 
 
