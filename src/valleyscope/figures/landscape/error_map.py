@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 
 from valleyscope.figures.captions import repeats
-from valleyscope.figures.landscape.shared import without_star
+from valleyscope.figures.landscape.shared import star_numbers
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import geometric_mean, quoted
 from valleyscope.readings.landscape import at_largest_k, holds_up_to, nearest, sigma_star
@@ -43,9 +43,7 @@ def draw(estimators: pd.DataFrame, validity: pd.DataFrame, *, fig6: dict[str, fl
     told[f"left map, up to the published σ: worst cell ({where})"] = published
     if inside:
         told["right map, where σ ≤ σ*: worst cell"] = inside
-    missing = without_star({f"D = {dim}": star for dim, star in stars.items()})
-    if missing:
-        told["σ*"] = missing.strip()
+    told |= star_numbers({f"D = {dim}": star for dim, star in stars.items()})
     return Picture(figure, _caption(rows, found[-1], f"σ ≤ {largest:g}", published, inside), told)
 
 

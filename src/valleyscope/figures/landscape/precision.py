@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 
 from valleyscope.figures.captions import repeats
-from valleyscope.figures.landscape.shared import FULL, GEOMETRIC, PRECISIONS, mark_sigma_star, without_star
+from valleyscope.figures.landscape.shared import FULL, GEOMETRIC, PRECISIONS, mark_sigma_star, star_numbers
 from valleyscope.figures.panels import positive
 from valleyscope.figures.style import Picture, new_figure
 from valleyscope.readings.intervals import interval_of, measured, quoted, side
@@ -49,8 +49,9 @@ def draw(precision: pd.DataFrame, validity: pd.DataFrame, *, ratio: float) -> Pi
         panel.set(xscale="log", yscale="log")
         panel.minorticks_off()
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    missing = without_star({FULL if dim == full else f"D = {dim}": star for dim, star in stars.items()})
-    return Picture(figure, _caption(ratios, rows, ratio), _numbers(ratios, rows, ratio, missing))
+    named = {FULL if dim == full else f"D = {dim}": star for dim, star in stars.items()}
+    numbers = _numbers(ratios, rows, ratio) | star_numbers(named)
+    return Picture(figure, _caption(ratios, rows, ratio), numbers)
 
 
 def over_full_space(rows: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def _finding(ratios: pd.DataFrame, precision: str, column: str, within: float) -
     return "not measurable"
 
 
-def _numbers(ratios: pd.DataFrame, rows: pd.DataFrame, within: float, missing: str) -> dict[str, str]:
+def _numbers(ratios: pd.DataFrame, rows: pd.DataFrame, within: float) -> dict[str, str]:
     dim = ratios["dim"].max()
     told = {"unchanged; changed; undecided": f"the interval within {100 * within:g} % of 1; off 1; neither"}
     for precision, (column, (_, name)) in itertools.product(LOWER, RATIOS.items()):
@@ -103,7 +104,7 @@ def _numbers(ratios: pd.DataFrame, rows: pd.DataFrame, within: float, missing: s
     low = rows[rows["precision"] == "bfloat16"]
     zeros = f"{(low['variance'] == 0).sum()} of {len(low)}"
     told["variances that are 0 in bfloat16, as rounding swallows the probe: left out"] = zeros
-    return told | ({"σ*": missing.strip()} if missing else {})
+    return told
 
 
 def _factors(ratios: pd.DataFrame, precision: str, column: str) -> dict[float, pd.Series]:

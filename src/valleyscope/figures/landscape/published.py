@@ -142,9 +142,9 @@ def _caption(wide: pd.DataFrame, count: int, resolved: float) -> str:
     first, last = wide["k"].min(), wide["k"].max()
     return (
         f"The published procedure gives {_at(wide, first, 'wrong_signs')} of {count} eigenvalues the wrong sign (k = {first}; one "
-        f"direction may count several times) and a ‖B‖ {_at(wide, last, 'excess', log=True)} times the exact one "
+        f"direction may count several times) and ‖B‖ {_at(wide, last, 'excess', log=True)} times the exact one "
         f"(k = {last}); its closed form is {_at(wide, last, 'whole')} times direct Monte Carlo, of which a² is "
-        f"{_at(wide, last, 'share')}. Less a², {_resolved(wide)} are resolved ({resolved:g} standard errors). "
+        f"{_at(wide, last, 'share')}. Less a², {_resolved(wide)} measurements are resolved ({resolved:g} standard errors). "
         f"{repeats(wide, means='Means (‖B‖: geometric)')}"
     )
 

@@ -59,6 +59,11 @@ def test_a_σ_star_at_the_end_of_the_grid_is_compared_with_nothing():
     caption = drawn(expansion, tables(sigmas=(1e-4, 1e-2, 0.1))).caption
     assert "σ* = 0.002 [0.002, 0.002] in full space and ≥ 0.1 [0.1, 0.1] in the top-4 eigenspace" in caption
     assert "not comparable inside the grid" in caption
+    table, validity = tables()
+    at_end = validity.assign(sigma_star=validity["sigma_star"].mask(validity["dim"] == N, 1.0))
+    caption = drawn(expansion, [table, at_end]).caption
+    assert "≥ 1 [1, 1] in full space and 0.1 [0.1, 0.1] in the top-4" in caption
+    assert "not comparable inside the grid" in caption
 
 
 def test_seeds_without_a_σ_star_are_counted():

@@ -66,7 +66,7 @@ def test_ratios_are_taken_within_a_seed_and_only_where_resolved():
         "closed form is 1.4 [1.4, 1.4] times direct Monte Carlo, of which a² is 0.6 [0.6, 0.6]"
         in picture.caption
     )
-    assert "50 of 50 are resolved" in picture.caption
+    assert "50 of 50 measurements are resolved" in picture.caption
     words = told(picture)
     assert "UᵀU off the identity, published, any k and seed: up to 1\n" in words
     assert "UᵀU off the identity, corrected, any k and seed: up to 1e-06" in words
@@ -83,14 +83,14 @@ def test_ratios_are_taken_within_a_seed_and_only_where_resolved():
     noisy = table["quantity"] == "direct_se"
     table.loc[noisy, "value"] *= 100
     assert published.by_quantity(table, LIMITS["resolved"])["beyond"].isna().all()
-    assert "0 of 50 are resolved" in drawn(published, [table, values, timing]).caption
+    assert "0 of 50 measurements are resolved" in drawn(published, [table, values, timing]).caption
 
 
 @pytest.mark.parametrize(("resolved", "count"), [(2, 50), (39, 50), (41, 0)])
 def test_the_resolution_is_handed_over(resolved, count):
     """Direct Monte Carlo exceeds a² by 40 of its standard errors."""
     picture = drawn(published, tables(**DEFAULT), resolved=resolved)
-    assert f"{count} of 50 are resolved ({resolved} standard errors)" in picture.caption
+    assert f"{count} of 50 measurements are resolved ({resolved} standard errors)" in picture.caption
     name = next(name for name in picture.numbers if name.startswith("measurements"))
     assert f"exceeds a² by {resolved} standard errors" in name
     assert picture.numbers[name] == f"{count} of 50"
