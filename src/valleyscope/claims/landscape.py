@@ -129,26 +129,12 @@ def up_to_star(terms: pd.DataFrame, validity: pd.DataFrame, regime: str) -> tupl
     return table[table["sigma"].isin(valid)], note, ""
 
 
-def whole(by_seed: pd.Series, has: pd.Series, seeds: pd.Series) -> pd.Series:
-    """Of the seeds that have a value in every row: a missing one could be the worst."""
-    complete = has.groupby(seeds).all()
-    return by_seed.reindex(complete.index).where(complete)
-
-
-def off_one(table: pd.DataFrame, column: str = "ratio") -> pd.Series:
-    """Each seed's largest |value − 1| over the rows."""
-    return whole(readings.off_one(table, column), table[column].notna(), table["seed"])
-
-
-def spread(table: pd.DataFrame) -> pd.Series:
-    """Each seed's spread ratio over the rows."""
-    return whole(readings.spread_ratio(table), table["spread_ratio"] > 0, table["seed"])
-
-
 def ratio_cells(table: pd.DataFrame, limit: float) -> list[Cell]:
     """|Δ₂^(D)/Δ₂ − 1| at the worst k, a cell a (D, σ)."""
     return [
-        Cell(f"D = {dim}, σ = {sigma:g}, worst k", off_one(rows).to_numpy(), limit, "below", log=True)
+        Cell(
+            f"D = {dim}, σ = {sigma:g}, worst k", readings.off_one(rows).to_numpy(), limit, "below", log=True
+        )
         for (dim, sigma), rows in table.groupby(["dim", "sigma"])
     ]
 
@@ -157,7 +143,7 @@ def spread_cells(table: pd.DataFrame, limit: float) -> list[Cell]:
     """The spread ratio of the largest D over all k, a cell a σ."""
     dim = table["dim"].max()
     return [
-        Cell(f"D = {dim}, σ = {sigma:g}", spread(rows).to_numpy(), limit, "above", log=True)
+        Cell(f"D = {dim}, σ = {sigma:g}", readings.spread_ratio(rows).to_numpy(), limit, "above", log=True)
         for sigma, rows in table[table["dim"] == dim].groupby("sigma")
     ]
 
@@ -177,7 +163,7 @@ def a3(terms, validity, *, ratio) -> Evidence:
     nothing about the subspace (A3x).
     """
     table, note, untestable = up_to_star(terms, validity, "trajectory")
-    alone = quoted(off_one(table, "shared"), log=True)
+    alone = quoted(readings.off_one(table, "shared"), log=True)
     return Evidence(
         ratio_cells(table, ratio),
         f"a² alone over Δ₂, which any probe has: off 1 by {alone} at the worst k and σ",
@@ -206,7 +192,7 @@ def a3x(terms, validity, subspaces, *, spread_ratio) -> Evidence:
     dim, least = top["dim"].max(), top.sort_values("shared").iloc[0]
     times = per_seed(top.assign(times=top["gradient_share"] / top["chance"]), "times")
     random = subspaces[(subspaces["regime"] == "trained") & (subspaces["subspace"] == "random")]
-    random = spread(random[random["dim"] == dim])
+    random = readings.spread_ratio(random[random["dim"] == dim])
     return Evidence(
         spread_cells(table, spread_ratio),
         f"captured share {quoted(per_seed(top, 'gradient_share'), log=True)}, {quoted(times, log=True)} "
@@ -266,8 +252,8 @@ def most_draws(estimators: pd.DataFrame) -> pd.DataFrame:
 
 
 def off_cell(label: str, rows: pd.DataFrame, limit: float) -> Cell:
-    """The error at one (D, σ), a² taken out."""
-    return Cell(label, per_seed(rows, "off").to_numpy(), limit, "below", log=True)
+    """The error at one (D, σ), a² taken out; in logarithms one seed near 0 would hide the others."""
+    return Cell(label, per_seed(rows, "off").to_numpy(), limit, "below")
 
 
 @claim(

@@ -64,10 +64,11 @@ def test_the_cells_of_a_claim_are_judged_by_its_thresholds(claim, made):
 
 @BY_ID
 def test_quantities_that_scatter_by_factors_are_judged_in_logarithms(claim, made):
-    """Ratios, σ*, shares over shares, bounds, seconds; not exponents, shares of 1, displacements, gains."""
+    """Ratios, σ*, shares over shares, bounds, seconds; not exponents, shares of 1, displacements, gains,
+    nor errors (A5, A6), which a seed near 0 would make small whatever the others say."""
     factors = {c.log for c in claim.evidence(made, LIMITS).cells}
     both = {"A10", "A11"}  # exponents beside ratios
-    logs = {"A3", "A3x", "A4", "A5", "A6", "A7", "A7x", "A8", "A9x", "B2", "B3", "B3x", "B6", "B11", "C1"}
+    logs = {"A3", "A3x", "A4", "A7", "A7x", "A8", "A9x", "B2", "B3", "B3x", "B6", "B11", "C1"}
     assert factors == ({True, False} if claim.id in both else {claim.id in logs})
 
 

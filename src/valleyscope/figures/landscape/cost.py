@@ -39,9 +39,7 @@ def draw(timing: pd.DataFrame, errors: pd.DataFrame, *, rmse: float) -> Picture:
     three.set_ylim(medians.min() / 3, medians.max() * 3)
     three.set_title("Stage II, corrected (line: medians)")
     _draw_times(four, table, errors, rmse)
-    return Picture(
-        figure, _caption(timing, table, errors, rmse), _numbers(timing, table, errors, rmse)
-    )
+    return Picture(figure, _caption(timing, table, errors, rmse), _numbers(timing, table, errors, rmse))
 
 
 def _draw_stages(panel: plt.Axes, rows: pd.DataFrame) -> None:
@@ -120,9 +118,7 @@ def _caption(timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, rm
     )
 
 
-def _numbers(
-    timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, rmse: float
-) -> dict[str, str]:
+def _numbers(timing: pd.DataFrame, table: pd.DataFrame, errors: pd.DataFrame, rmse: float) -> dict[str, str]:
     """Both ratios of each procedure, stages against each other and over k, times and biases by σ."""
     gradient = _gradient(timing)["seconds"]
     rows = table.set_index(["procedure", "estimator"], drop=False)
@@ -142,9 +138,7 @@ def _numbers(
     )
     for _, at in errors.iterrows():
         direct = time_to(rmse, rows.loc[("corrected", "direct")], at)
-        told[f"direct MC to {100 * rmse:g} % at σ = {at['sigma']:g}, stage I included, s"] = (
-            f"{direct:.3g}"
-        )
+        told[f"direct MC to {100 * rmse:g} % at σ = {at['sigma']:g}, stage I included, s"] = f"{direct:.3g}"
         told[f"bias of the closed form at σ = {at['sigma']:g}, % (± standard error)"] = (
             f"{100 * bias(at):.2g} ± {100 * at['difference_se'] / at['direct']:.1g}"
         )
