@@ -233,7 +233,9 @@ def _require_memory(ends: Tensor, neb: NebSettings, samples: int) -> None:
         )
 
 
-def _descent(problem: tuple, ends: Tensor, tol: float, memory_budget: float | None) -> Descent:
+def _descent(
+    problem: tuple[nn.Module, LossFunction, object], ends: Tensor, tol: float, memory_budget: float | None
+) -> Descent:
     """The default descent, at the rate 1 / λ_max, the largest of five points of the straight line."""
     model, loss_fn, data = problem
     sharpest = 0.0
@@ -255,7 +257,12 @@ def _descent(problem: tuple, ends: Tensor, tol: float, memory_budget: float | No
 
 
 def _drift(
-    problem: tuple, path: Path, positions: int, learning_rate: float, replicas: int, seed: int
+    problem: tuple[nn.Module, LossFunction, object],
+    path: Path,
+    positions: int,
+    learning_rate: float,
+    replicas: int,
+    seed: int,
 ) -> pd.DataFrame:
     """The drift of 15 steps of plain SGD at batch 4; empty, with a warning, where SGD diverges."""
     settings = DriftSettings(learning_rate, batch=4, steps=15, replicas=replicas, followed=2)
