@@ -1,6 +1,6 @@
 """What rules share: sections of the configuration, tables and figures, points and paths."""
 
-from dag.ledger import judged_tables
+from dag.ledger import judged_limits, judged_tables
 from dag.options import (
     architecture,
     as_json,

@@ -114,9 +114,9 @@ rule relax_minima:
         tolerance=B["profile"]["settings"]["tolerance"],
     shell:
         "python src/relax_minima.py --threads {threads} {params.problem} --memory-budget {params.memory}"
-        " --tokens {input.tokens:q} --ends {input.ends:q} --variant {wildcards.variant} --pair {wildcards.pair}"
-        " --descent {params.descent:q} --probes {params.probes} --tolerance {params.tolerance}"
-        " --seed {params.seed} --out {output.ends:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        " --tokens {input.tokens:q} --ends {input.ends:q} --variant {wildcards.variant}"
+        " --pair {wildcards.pair} --descent {params.descent:q} --probes {params.probes}"
+        " --tolerance {params.tolerance} --seed {params.seed} --out {output.ends:q} --table {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule connect_minima:
@@ -340,7 +340,8 @@ rule train_families:
         branching=as_json(B["branching"]["settings"]),
     shell:
         "python src/train_families.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
-        " --seed {wildcards.parent} --branching {params.branching:q} --out {output.family:q} 2>&1 | tee {log:q}"
+        " --seed {wildcards.parent} --branching {params.branching:q} --out {output.family:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule compare_children:

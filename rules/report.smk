@@ -73,7 +73,7 @@ rule judge_claims:
         "../envs/environment.yaml"
     params:
         code=digest_of("judge_claims"),
-        limits=as_json(LIMITS),
+        limits=as_json({name: LIMITS[name] for name in judged_limits()}),
     shell:
         "python src/judge_claims.py --tables {input.tables:q} --limits {params.limits:q}"
         " --out {output:q} 2>&1 | tee {log:q}"
