@@ -43,6 +43,7 @@ def test_two_repeats_are_enough():
     ("limit", "words"),
     [
         ({"inside": [0.2, 0.4]}, "from the starts in 0.2 to 0.4"),
+        ({"inside": [0.1, 0.9]}, "mean over the last 0.1 of the run), momentum: 0 of 48"),
         ({"off_floor": 1.05}, "minibatch loss above 1.05 times the path's"),
         ({"late": 0.5}, "mean over the last 0.5 of the run"),
         ({"reach": 0.02}, "speeds up to 0.02 of the path"),
