@@ -80,6 +80,11 @@ def test_a_run_that_does_not_move_outward_has_no_ratio():
     assert "Adam" not in told(picture)
 
 
+def test_without_a_fair_partner_the_other_ratios_are_told():
+    caption = drawn(optimisers, speed_tables(["momentum", "sgd"])).caption
+    assert "momentum is faster than plain SGD at the same rate (5 [5, 5] times)" in caption
+
+
 def test_pairs_that_disagree_show_no_difference_of_speed():
     table, losses = speed_tables(["momentum", "slow"], SPEED | {"slow": 1e-4})
     factor = table["pair"].map(dict(zip(PAIRS, [0.5, 1.0, 2.0], strict=True))) * (table["run"] == "slow")
