@@ -1,5 +1,5 @@
 """Figures from tidy tables: `style` is shared, each other module draws one figure.
 
-Every drawing function takes tables and returns (figure, caption); the caption states the finding with
-numbers computed from the same tables.
+Every drawing function takes tables, and by keyword the limits that it shows, and returns a Picture: the
+figure, a caption that states the finding, and the other numbers, all from the same tables.
 """

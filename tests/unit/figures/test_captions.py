@@ -16,6 +16,7 @@ from valleyscope.figures.captions import REPEATS, listed, repeats, worded
         ([1.0, 1.1, 0.9], {"reference": 2.0}, "below"),
         ([2.0, 2.1, 1.9], {"reference": 1.0, "log": True}, "above"),
         ([0.5, 2.0, 1.0], {"reference": 1.0, "log": True}, "neither"),
+        ([2.0, 2.1, -50.0], {"reference": 1.0, "log": True}, "above"),
         ([1.0], {}, "neither"),
         ([1.0, 1.1, np.nan], {}, "above"),
     ],

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.ticker import NullFormatter
 
 from valleyscope.figures.captions import repeats
-from valleyscope.figures.connectivity.shared import span
+from valleyscope.figures.connectivity.shared import Window, span
 from valleyscope.figures.panels import CUT, band, cut, legend_above, points
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.drift import SETTING, base_setting, sweep
@@ -29,7 +29,7 @@ NAMES = {
 }
 
 
-def draw(velocities: pd.DataFrame, exponents: pd.DataFrame, *, inside: tuple[float, float]) -> Picture:
+def draw(velocities: pd.DataFrame, exponents: pd.DataFrame, *, inside: Window) -> Picture:
     """Outward velocity against B, η and m, the other two at the base; exponents beside the formula's.
 
     `inside`: positions over which the velocities are means.
@@ -103,9 +103,7 @@ def _joined(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def _numbers(
-    velocities: pd.DataFrame, by: dict[str, pd.DataFrame], inside: tuple[float, float]
-) -> dict[str, str]:
+def _numbers(velocities: pd.DataFrame, by: dict[str, pd.DataFrame], inside: Window) -> dict[str, str]:
     numbers = {}
     for name in LABELS:
         if name in by:

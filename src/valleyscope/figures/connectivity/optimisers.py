@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from valleyscope.figures.captions import listed, repeats, worded
-from valleyscope.figures.connectivity.shared import span
+from valleyscope.figures.connectivity.shared import Window, span
 from valleyscope.figures.panels import CUT, band, cut, plain_ticks, points, thinned
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import quoted
@@ -43,7 +43,6 @@ IN_WORDS = NAMES | {
 }
 FAIR = [("momentum", "slow"), ("adam", "matched")]
 RATIOS = [*FAIR, ("momentum", "sgd"), ("nesterov", "momentum"), ("decay", "momentum")]
-Window = tuple[float, float]
 
 
 def draw(
@@ -81,7 +80,8 @@ def draw(
     plain_ticks(speeds.yaxis)
     sizes = step_sizes(table)
     _draw_steps(steps, sizes)
-    found = "; ".join(_sentence(names, ratios[names][0]) for names in FAIR if names in ratios)
+    told = [names for names in FAIR if names in ratios] or ratios
+    found = "; ".join(_sentence(names, ratios[names][0]) for names in told)
     caption = (
         f"Per step along the path, {found}. A drift is outward, with most replicas on the valley floor. Grey points: single "
         f"pairs. {clause}{repeats(table, 'pair', scale=f'speeds up to {reach:g} of the path')}"

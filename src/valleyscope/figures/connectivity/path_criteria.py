@@ -9,6 +9,7 @@ from valleyscope.figures.connectivity.shared import (
     ARC,
     MAIN,
     NO_DIFFERENCE,
+    Window,
     against_ends,
     compared,
     judged,
@@ -43,7 +44,6 @@ IN_WORDS = {
 Ratios = dict[
     str, dict
 ]  # middle over ends by pair: of Tr H and the terms without σ ("alone"), of the others by σ
-Window = tuple[float, float]
 
 
 def draw(criteria: pd.DataFrame, curvature: pd.DataFrame, *, middle: Window) -> Picture:

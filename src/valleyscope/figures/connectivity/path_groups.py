@@ -10,6 +10,7 @@ from valleyscope.figures.connectivity.shared import (
     ARC,
     MAIN,
     NO_DIFFERENCE,
+    Window,
     against_ends,
     judged,
     ratio_axis,
@@ -37,7 +38,6 @@ MEASURES = {  # column: label, and that of the sum
     "scaled": (r"$\|W_g\|^2\,\mathrm{Tr}\,H_g$ (nats)", "their sum"),
 }
 IN_WORDS = {"trace": "Tr H_g", "scaled": "‖W_g‖² Tr H_g"}
-Window = tuple[float, float]
 Ratios = dict[str, pd.Series]  # middle over ends by pair, of each measure
 
 

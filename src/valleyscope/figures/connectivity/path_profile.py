@@ -9,6 +9,7 @@ from valleyscope.figures.connectivity.shared import (
     ARC,
     FINDER_COLOURS,
     NO_DIFFERENCE,
+    Window,
     against_ends,
     compared,
     not_drawn,
@@ -36,7 +37,6 @@ IN_WORDS = {"trace": "Tr H", "lambda_max": "λ_max"}
 MARKERS = {"trace": "o", "lambda_max": "s"}
 FISHER = {"color": "k", "ls": "--", "lw": 1}
 Key = tuple[str, str]  # variant, kind
-Window = tuple[float, float]
 
 
 def draw(

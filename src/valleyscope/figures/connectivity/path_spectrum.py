@@ -10,6 +10,7 @@ from valleyscope.figures.connectivity.shared import (
     FINDER_COLOURS,
     MAIN,
     NO_DIFFERENCE,
+    Window,
     against_ends,
     height,
     judged,
@@ -25,7 +26,6 @@ COLOUR = FINDER_COLOURS["autoneb"]
 POINTS = 240  # of the grid that pairs share
 TOP = 0.9  # of the largest eigenvalue of the grid: beyond it there are single eigenvalues only
 BELOW = 30  # the axis of the density ends this factor below the highest peak beyond TOP
-Window = tuple[float, float]
 
 
 def draw(

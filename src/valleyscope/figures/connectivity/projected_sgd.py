@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn as sns
 
 from valleyscope.figures.captions import listed, repeats, worded
-from valleyscope.figures.connectivity.shared import span
+from valleyscope.figures.connectivity.shared import Window, span
 from valleyscope.figures.panels import band, headroom, points, thinned
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import quoted, side
@@ -27,7 +27,6 @@ STYLES = {
     "noise": {"color": COLOURS[1], "fmt": "D", "ms": 3, "mfc": "w"},
 }
 TIME = r"$t_\mathrm{eff}$ = steps $\times$ learning rate"
-Window = tuple[float, float]
 
 
 def draw(

@@ -1,7 +1,5 @@
 """What the figures of Paper B share: colours of path finders, ratios to the ends and the words for them."""
 
-from collections.abc import Iterable
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ from valleyscope.figures.panels import BEYOND, plain_ticks
 from valleyscope.figures.style import COLOURS
 from valleyscope.readings.intervals import interval_of, quoted, side
 from valleyscope.readings.paths import FINDERS
+from valleyscope.readings.sgd import Window
 
 FINDER_COLOURS = dict(zip(FINDERS, (COLOURS[i] for i in (1, 2, 4, 0)), strict=True))
 ARC = "position (arc length)"
@@ -84,7 +83,7 @@ def compared(ratios: dict, words: dict[int, str]) -> str:
     return "; ".join(parts)
 
 
-def span(window: Iterable[float]) -> str:
+def span(window: Window) -> str:
     """ "0.4 to 0.6"."""
     return " to ".join(f"{end:g}" for end in window)
 

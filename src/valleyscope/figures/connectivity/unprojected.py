@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from valleyscope.figures.captions import repeats, worded
 from valleyscope.figures.connectivity.projected_sgd import TIME
-from valleyscope.figures.connectivity.shared import span
+from valleyscope.figures.connectivity.shared import Window, span
 from valleyscope.figures.panels import CUT, band, cut, plain_ticks, thinned
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import quoted
@@ -20,7 +20,6 @@ QUANTITIES = [  # column, label, whether logarithmic, title
     ("outward", "outward displacement (of path)", False, "Nearest point of the path"),
     ("loss", "loss (nats per token)", True, "Minibatch loss"),
 ]
-Window = tuple[float, float]
 
 
 def draw(table: pd.DataFrame, path_losses: pd.DataFrame, *, inside: Window, late: float) -> Picture:

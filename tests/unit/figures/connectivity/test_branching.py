@@ -43,7 +43,7 @@ def test_two_repeats_are_enough():
     ("limit", "words"),
     [
         ({"tolerances": [0.1, 0.3, 0.5]}, "at 3 of 3 tolerances"),
-        ({"vanished": 0.2}, "Loss stays below 0.2 of the largest barrier"),
+        ({"vanished": 0.2}, "Loss stays below 0.2 of the largest barrier from step 47.2"),
         ({"resolved": 12}, "Tr H barriers within 12 standard errors of 0: 6 of 15"),
     ],
 )

@@ -43,6 +43,7 @@ def test_two_repeats_are_enough():
     ("limit", "words"),
     [
         ({"inside": [0.2, 0.4]}, "from the starts in 0.2 to 0.4"),
+        ({"inside": [0.1, 0.9]}, "mean over the last 0.1 of the run), momentum: 0 of 48"),
         ({"off_floor": 1.05}, "minibatch loss above 1.05 times the path's"),
         ({"late": 0.5}, "mean over the last 0.5 of the run"),
         ({"reach": 0.02}, "speeds up to 0.02 of the path"),
@@ -77,6 +78,11 @@ def test_a_run_that_does_not_move_outward_has_no_ratio():
     assert "none in a pair where one of them did not move outward" in picture.numbers["speed"]
     assert "over plain SGD at the same rate, by step 900: faster than it" in told(picture)
     assert "Adam" not in told(picture)
+
+
+def test_without_a_fair_partner_the_other_ratios_are_told():
+    caption = drawn(optimisers, speed_tables(["momentum", "sgd"])).caption
+    assert "momentum is faster than plain SGD at the same rate (5 [5, 5] times)" in caption
 
 
 def test_pairs_that_disagree_show_no_difference_of_speed():

@@ -9,8 +9,8 @@ from valleyscope.figures.connectivity import unprojected
 
 def test_the_findings_are_told_and_the_bytes_are_the_same(tmp_path):
     findings = [
-        "SGD goes on leaving the path: at t_eff = 30 it is 3.87 [3.68, 4.07] away, 1.41 [1.41, 1.41] times as "
-        "far",
+        "SGD goes on leaving the path: at t_eff = 30 it is 3.87 [3.68, 4.07] away, 1.41 [1.41, 1.41] times "
+        "as far",
         "The nearest point moves outward (0.075 [0.0713, 0.0787] of the path)",
         "Its minibatch loss is lower than that with projection",
         "over 3 independent pairs",
