@@ -13,7 +13,6 @@ from valleyscope.drift import (
     krylov,
     predicted_drift,
 )
-from valleyscope.engine.groups import radial_part
 from valleyscope.engine.noise import scores
 from valleyscope.engine.weights import at_weights, flat_weights, losses_at
 from valleyscope.errors import InputError
@@ -305,23 +304,6 @@ def test_krylov_ends_where_the_space_closes(rng):
     power = torch.linalg.matrix_power(torch.eye(3, dtype=torch.float64) - 0.1 * T, 20)[:, 0]
     truth = torch.linalg.matrix_power(torch.eye(9, dtype=torch.float64) - 0.1 * H, 20) @ u
     torch.testing.assert_close(u.norm() * V @ power, truth, rtol=1e-9, atol=1e-11)
-
-
-def test_the_radial_part_is_a_projection_on_the_weights_of_each_group(model, rng):
-    W = flat_weights(model)
-    d = torch.randn(len(W), generator=rng, dtype=torch.float64)
-    truth, start = torch.zeros_like(W), 0
-    groups = {}  # name of the layer -> its places in the flat vector
-    for name, p in model.named_parameters():
-        groups.setdefault(name.split(".")[-2], []).extend(range(start, start + p.numel()))
-        start += p.numel()
-    assert set(groups) == {"embedding", "query", "key", "value", "output", "up", "down", "head"}
-    for places in groups.values():
-        truth[places] = torch.outer(W[places], W[places]) @ d[places] / (W[places] @ W[places])
-    found = radial_part(model, W, d)
-    torch.testing.assert_close(found, truth)
-    torch.testing.assert_close(radial_part(model, W, found), found)
-    torch.testing.assert_close(radial_part(model, W, W), W)
 
 
 def test_a_transformer_is_predicted_as_its_dense_matrices_say(draw_model, rng):

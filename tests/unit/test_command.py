@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from valleyscope.__main__ import main
-from valleyscope.errors import InputError
-from valleyscope.loading import load_problem, load_weights
+from valleyscope.loading import load_problem
 
 ROOT = Path(__file__).parents[2]
 MODEL = """
@@ -147,36 +146,6 @@ def test_path_writes_the_same_kinds_of_file(model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("source", "function", "message"),
-    [
-        (MODEL, "", r"name the function too"),
-        (MODEL, "missing", r"holds no function missing"),
-        ("def build(", "build", r"cannot be imported: SyntaxError"),
-        ("import nothing_of_that_name", "build", r"cannot be imported: ModuleNotFoundError \(line 1\)"),
-        ("def build(x): pass", "build", r"called without arguments; give each a default"),
-        ("def build(): return 1, 2", "build", r"returned 2 values; it must return \(model, loss_fn, data\)"),
-        ("def build(): return 1, 2, 3", "build", r"the model is a int, not a torch.nn.Module"),
-        (
-            MODEL + "\ndef other():\n    return build()[0], 3, 4",
-            "other",
-            r"the loss is a int, not a function",
-        ),
-        (
-            "def build():\n    return 1 / 0",
-            "build",
-            r"failed: ZeroDivisionError \(line 2\): division by zero",
-        ),
-    ],
-)
-def test_a_wrong_file_is_refused_in_one_line(tmp_path, source, function, message):
-    path = tmp_path / "wrong.py"
-    path.write_text(source)
-    with pytest.raises(InputError, match=message) as caught:
-        load_problem(f"{path}:{function}" if function else str(path))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["probe"], r"required: --k"),
@@ -206,26 +175,6 @@ def test_an_error_of_the_user_s_loss_is_one_line_unless_asked(tmp_path, capsys):
         main(arguments)
     with pytest.raises(NameError):
         main([*arguments, "--debug"])
-
-
-def test_the_file_s_neighbours_are_found_while_it_builds(tmp_path):
-    (tmp_path / "neighbour.py").write_text("WIDTH = 4")
-    path = tmp_path / "json.py"  # named like a module of Python's
-    path.write_text(MODEL.replace("    torch.manual", "    import neighbour\n    torch.manual"))
-    before = list(sys.path), sys.modules["json"]
-    load_problem(f"{path}:build")
-    assert (list(sys.path), sys.modules["json"]) == before
-
-
-def test_a_pickle_is_not_read(tmp_path):
-    import torch
-
-    path = tmp_path / "end.pt"
-    torch.save({"w": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match=r"not a safetensors file .*save_model"):
-        load_weights(path)
-    with pytest.raises(InputError, match="no such file"):
-        load_weights(tmp_path / "none")
 
 
 def test_help_shows_examples(capsys):

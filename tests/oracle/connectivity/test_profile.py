@@ -2,12 +2,10 @@ from dataclasses import replace
 
 import dense
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from valleyscope.connectivity.path_criteria import path_criteria
 from valleyscope.connectivity.profile import (
     ProfileSettings,
     curvature_profile,
@@ -16,10 +14,9 @@ from valleyscope.connectivity.profile import (
     path_spectrum,
     profile_path,
 )
-from valleyscope.criteria import IncrementModel
 from valleyscope.eigen import converged_eigenpairs
 from valleyscope.engine.gauss_newton import FisherOperator
-from valleyscope.engine.groups import parameter_groups, radial_part
+from valleyscope.engine.groups import radial_part
 from valleyscope.engine.weights import at_weights, flat_weights
 from valleyscope.errors import InputError
 from valleyscope.models.model import ModelSettings, sequence_losses
@@ -152,55 +149,6 @@ def test_eigenpairs_start_from_those_before_and_must_converge(small, tokens, pat
     hopeless = replace(cheap, tolerance=1e-30)
     with pytest.raises(InputError, match="1 eigenpairs did not converge"):
         profiled(small, tokens, path, [0.5], hopeless)
-
-
-def test_parameters_are_grouped_by_layer(draw_model):
-    deep = draw_model(ModelSettings(vocab_size=5, context=3, depth=2, width=4, heads=1, kv_heads=1))
-    groups = parameter_groups(deep)
-    assert groups["up"] == ["blocks.0.mlp.up.weight", "blocks.1.mlp.up.weight"]
-    assert groups["embedding"] == ["embedding.weight"]
-    assert sorted(name for names in groups.values() for name in names) == sorted(
-        name for name, _ in deep.named_parameters()
-    )
-    biased = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
-    assert parameter_groups(biased) == {"0": ["0.weight", "0.bias"], "2": ["2.weight", "2.bias"]}
-    assert parameter_groups(biased[0]) == {"weight": ["weight"], "bias": ["bias"]}
-
-
-def test_criteria_equal_increment_models_of_dense_hessians(small, tokens, path, rng):
-    candidates = torch.randint(11, (3, 7), generator=rng)
-    tables = []
-
-    def look(place):
-        tables.append(path_criteria(small, sequence_losses, place, candidates, [1, 3], [0.1, 0.7]))
-
-    cheap = ProfileSettings(probes=2, label_probes=2, noise_draws=2, eigenpairs=3, tolerance=1e-8)
-    profiled(small, tokens, path, [0.5], cheap, on_point=look)
-    (found,) = tables
-    assert found[["dim", "sigma"]].to_numpy().tolist() == [[1, 0.1], [1, 0.7], [3, 0.1], [3, 0.7]]
-    assert (found["position"] == 0.5).all()
-    with at_weights(small, path.point(0.5)):
-
-        def mean(data):
-            return (
-                sequence_losses(small, data).mean().item(),
-                dense.gradient(small, sequence_losses, data),
-                dense.hessian(small, sequence_losses, data),
-            )
-
-        value, gradient, H = mean(tokens)
-        U = torch.linalg.eigh(H).eigenvectors.flip(1)
-        longer = [mean(torch.cat([tokens, candidate[None]])) for candidate in candidates]
-    for row in found.itertuples():
-        basis = U[:, : row.dim]
-        models = [
-            IncrementModel(l_1 - value, basis.T @ (g_1 - gradient), basis.T @ (H_1 - H) @ basis)
-            for l_1, g_1, H_1 in longer
-        ]
-        terms = pd.DataFrame([m.terms(row.sigma) for m in models]).mean()
-        for name in ("value", "slope", "curvature", "cross"):
-            assert getattr(row, name) == pytest.approx(terms[name], rel=1e-5), name
-        assert row.variance == pytest.approx(np.mean([m.variance(row.sigma) for m in models]), rel=1e-5)
 
 
 def test_a_minimum_is_described_by_its_dense_hessian_and_gradients(small, tokens, rng):
