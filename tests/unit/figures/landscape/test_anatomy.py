@@ -58,6 +58,13 @@ def test_a_takeover_is_where_the_power_laws_cross():
     assert np.isnan(anatomy.takeover(rows.assign(slope=np.nan), "slope", "value"))
 
 
+def test_the_share_of_a_term_needs_all_four():
+    rows = pd.DataFrame({"seed": [0, 1, 2], "value": 6.0, "slope": [2.0, np.nan, 0.0], "curvature": 1.0})
+    shares = anatomy.shares(rows.assign(cross=-1.0))
+    assert shares.loc[0].to_dict() == {"value": 0.6, "slope": 0.2, "curvature": 0.1, "cross": 0.1}
+    assert shares.isna().all(axis=1).to_list() == [False, True, False]
+
+
 def test_it_says_where_the_slope_takes_over():
     terms, validity = tables()
     scatter = 1.2 ** (terms["seed"] - 2)

@@ -125,9 +125,18 @@ def test_architectures_are_counted_by_their_whole_interval(column, value, said):
     assert said in drawn(architectures, [table.assign(**{column: scattered}), *others]).caption
 
 
-@pytest.mark.parametrize(("limit", "value"), [("ratio", 1e-4), ("spread_ratio", 0.1), ("middle", [0.0, 1.0])])
-def test_another_threshold_or_window_is_told(limit, value):
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [
+        ("ratio", 1e-4, "within 0.01 % of 1 on 0, a² alone on 0"),
+        ("ratio", 0.1, "within 10 % of 1 on 3, a² alone on 3"),
+        ("spread_ratio", 0.1, "the spread ratio over 0.1 on 1"),
+        ("middle", [0.0, 1.0], "Tr H, middle over ends of paths: 1.67 [1.67, 1.67] (MLP)"),
+    ],
+)
+def test_another_threshold_or_window_is_told(limit, value, words):
     assert changes_with(architectures, architecture_tables(), limit, value)
+    assert words in drawn(architectures, architecture_tables(), **{limit: value}).caption
 
 
 def test_two_seeds_and_two_pairs_are_enough():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from figure_check import LIMITS, changes_with, check, drawn, laid_out, told
+from figure_check import changes_with, check, drawn, laid_out, told
 from landscape_tables import SIGMAS, SMOKE, N, terms_table, validity_table, with_holes
 
 from valleyscope.figures import panels
@@ -91,13 +91,24 @@ def test_cells_whose_estimate_is_not_positive_are_counted_and_leave_their_seed_u
     words = told(drawn(ratio, [terms, validity]))
     assert f"above 0: {2 * len(SIGMAS) * 2}" in words  # D = 1 and 4, both regimes
     assert "(4 of 5 repeats)" in words
+    assert "on the trajectory at no σ for certain" in words  # it could be the seed whose ratio is off
 
 
-@pytest.mark.parametrize(("limit", "value"), [("ratio", 1e-9), ("ratio", 0.02), ("spread_ratio", 0.9)])
-def test_another_threshold_is_told(limit, value):
-    changes = SMALL | {"slope": 3 * terms_table()["value"], "spread_ratio": 0.8}
-    assert changes_with(ratio, tables(changes=changes), limit, value)
-    assert not changes_with(ratio, tables(changes=changes), limit, LIMITS[limit])
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [
+        ("ratio", 1e-6, "within 0.0001 % of 1 on the trajectory up to σ = 0.0001, as is a²/Δ₂ alone"),
+        ("ratio", 1e-9, "within 1e-07 % of 1 on the trajectory at no σ: D = 4"),
+        ("spread_ratio", 0.95, "by a² and subspace: D = 4 holds 0.9 [0.9, 0.9] of the spread"),
+        ("spread_ratio", 0.2, "because D = 4 holds 0.9 [0.9, 0.9] of the spread, over 0.2"),
+    ],
+)
+def test_another_threshold_is_told(limit, value, words):
+    made = tables()
+    if limit == "spread_ratio":
+        made = tables(changes=SMALL | {"slope": 3 * terms_table()["value"], "spread_ratio": 0.9})
+    assert changes_with(ratio, made, limit, value)
+    assert words in drawn(ratio, made, **{limit: value}).caption
 
 
 def test_the_longest_caption_is_short():
