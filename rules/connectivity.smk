@@ -116,7 +116,8 @@ rule relax_minima:
         "python src/relax_minima.py --threads {threads} {params.problem} --memory-budget {params.memory}"
         " --tokens {input.tokens:q} --ends {input.ends:q} --variant {wildcards.variant}"
         " --pair {wildcards.pair} --descent {params.descent:q} --probes {params.probes}"
-        " --tolerance {params.tolerance} --seed {params.seed} --out {output.ends:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        " --tolerance {params.tolerance} --seed {params.seed} --out {output.ends:q}"
+        " --table {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule connect_minima:
