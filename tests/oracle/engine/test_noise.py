@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from valleyscope.engine.noise import GradientCovariance, scores
+from valleyscope.engine.noise import GradientCovariance, mean_square, scores
 from valleyscope.models.model import sequence_losses
 
 
@@ -16,6 +16,15 @@ def test_scores_are_the_gradients_of_single_samples(model, tokens):
     torch.testing.assert_close(found, one_by_one(model, tokens), rtol=1e-10, atol=1e-13)
     some = scores(model, sequence_losses, tokens, params=["head.*"])
     torch.testing.assert_close(some, found[:, -some.shape[1] :])
+
+
+def test_the_mean_square_is_taken_in_parts(model, tokens, rng, monkeypatch):
+    monkeypatch.setattr("valleyscope.engine.noise.SCORES_AT_ONCE", 3)
+    rows = one_by_one(model, tokens)
+    assert mean_square(model, sequence_losses, tokens) == pytest.approx(rows.square().sum(1).mean().item())
+    shift = torch.randn(rows.shape[1], generator=rng, dtype=torch.float64)
+    truth = (rows + shift).square().sum(1).mean().item()
+    assert mean_square(model, sequence_losses, tokens, shift) == pytest.approx(truth, rel=1e-10)
 
 
 @pytest.mark.parametrize("options", [{}, {"keep_graph": False}, {"memory_budget": 2.0e5}])

@@ -10,11 +10,13 @@ from valleyscope.hessian import HessianOperator
 from valleyscope.landscape.increments import (
     IncrementOperator,
     check_point,
+    describe_point,
     direct_increments,
     gradient_share,
     increment_model,
     increment_model_in,
     increments,
+    require_finite_increments,
 )
 from valleyscope.models.model import sequence_losses
 
@@ -131,6 +133,38 @@ def test_a_model_in_any_basis_equals_the_one_in_the_eigenbasis(model, tokens):
     assert anew.value == known.value
     np.testing.assert_allclose(anew.slope, known.slope, rtol=1e-9, atol=1e-13)
     np.testing.assert_allclose(anew.curvature, known.curvature, rtol=1e-6, atol=1e-9)
+
+
+def test_a_point_is_described_by_its_losses_and_gradients(model, tokens):
+    data, held_out = tokens[: K + 1], tokens[K:]  # of any sequences
+    operator = HessianOperator(model, sequence_losses, data[:K])
+    found = describe_point(model, sequence_losses, operator, data, held_out)
+    with torch.no_grad():
+        losses, others = sequence_losses(model, data), sequence_losses(model, held_out)
+    mean = losses[:K].mean()
+    g = dense.gradient(model, sequence_losses, data[:K])
+    each = [dense.gradient(model, sequence_losses, data[i : i + 1]) for i in range(K + 1)]
+    noise = sum(row.square().sum() for row in each[:K]) / K / K
+    truth = {
+        "loss": mean,
+        "next_loss": losses[K],
+        "held_out_loss": others.mean(),
+        "next_square": (others - mean).square().mean(),
+        "next_variance": others.var(),
+        "gradient_norm": g.norm(),
+        "stationarity": g.square().sum() / noise,
+        "slope_square": (each[K] - g).square().sum(),
+    }
+    assert list(found) == list(truth)
+    assert found == pytest.approx({name: value.item() for name, value in truth.items()}, rel=1e-9)
+    known = describe_point(model, sequence_losses, operator, data, held_out, stationarity=0.25)
+    assert known == found | {"stationarity": 0.25}
+
+
+def test_an_increment_that_is_not_finite_is_named():
+    require_finite_increments(np.array([1.0, 2.0]), 1e-3)
+    with pytest.raises(FloatingPointError, match=r"an increment at sigma = 0.001 is not finite; lower sigma"):
+        require_finite_increments(np.array([1.0, np.inf]), 1e-3)
 
 
 def test_points_that_cannot_be_are_refused():

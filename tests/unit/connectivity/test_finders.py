@@ -6,8 +6,10 @@ import torch
 from scipy.optimize import minimize
 from torch import nn
 
+import valleyscope.readings.paths as readings
 from valleyscope.connectivity.finders import (
     BASES,
+    FINDERS,
     CurveSettings,
     Descent,
     NebSettings,
@@ -486,3 +488,36 @@ def test_one_entry_a_cycle():
     for steps, rates in (([1, 2], [0.1]), ([], [])):
         with pytest.raises(ValueError, match="one entry a cycle"):
             descent(steps, rates)
+
+
+# The table of finders
+
+
+def test_finders_are_those_that_readings_name():
+    assert list(FINDERS) == list(readings.FINDERS)
+
+
+@pytest.mark.parametrize("kind", FINDERS)
+def test_a_finder_joins_the_ends_by_its_own_search(rng, kind):
+    ends, plan = opposite(rng), descent([20], [0.02])
+    settings = {
+        "straight": {},
+        "bezier": {"degree": 3, "samples": 4, "pivots": 7},
+        "polygon": {"degree": 4, "samples": 4, "pivots": 7},
+        "autoneb": {"pivots": 3, "spring": 1.0, "insert_above": 1.1, "most_pivots": 5, "refine": 2},
+    }[kind]
+    settings = FINDERS[kind].settings(**settings)
+    common = (Point(), ring, NOTHING, ends, plan)
+    found = FINDERS[kind].find(*common, settings, seed=1, resume=None)
+    if kind in BASES:
+        points = train_curve(*common, kind, settings, seed=1)
+        truth = curve_path(points, kind, settings.pivots)
+    else:
+        truth = straight_line(*ends) if kind == "straight" else autoneb(*common, settings, seed=1)
+    assert torch.equal(found.pivots, truth.pivots)
+    torch.testing.assert_close(found.pivots[[0, -1]], ends)
+
+
+def test_a_straight_line_takes_no_settings():
+    with pytest.raises(TypeError):
+        FINDERS["straight"].settings(pivots=3)
