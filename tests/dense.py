@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from valleyscope.engine.operators import Operator
 from valleyscope.engine.weights import flat_weights, losses_at
 
 
@@ -27,17 +28,15 @@ def mlp_problem(rng):
     return model, lambda m, b: nn.functional.cross_entropy(m(b[0]), b[1], reduction="none"), (x, y)
 
 
-class MatrixOperator:
+class MatrixOperator(Operator):
     """A symmetric matrix as an operator."""
 
     def __init__(self, matrix):
         self.matrix, self.size = matrix, len(matrix)
         self.dtype, self.device = matrix.dtype, matrix.device
-        self.matvecs = 0
 
-    def matvec(self, v):
-        self.matvecs += 1
-        return self.matrix @ v
+    def _matmat(self, V):
+        return self.matrix @ V
 
 
 class OnceDifferentiable(torch.autograd.Function):

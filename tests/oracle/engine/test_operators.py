@@ -9,25 +9,15 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from valleyscope.engine.memory import peak_allocated
-from valleyscope.engine.operators import Operator, differentiated, require_symmetric, sample_losses
+from valleyscope.engine.operators import differentiated, require_symmetric, sample_losses
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import sequence_losses
 
 
-class Matrix(Operator):
-    """A matrix as an operator."""
-
-    def __init__(self, matrix):
-        self.matrix, self.size, self.dtype, self.device = matrix, len(matrix), matrix.dtype, matrix.device
-
-    def _matmat(self, V):
-        return self.matrix @ V
-
-
 def test_an_operator_multiplies_as_its_matrix_and_counts(rng):
     A = torch.randn(6, 6, generator=rng, dtype=torch.float64)
-    operator = Matrix(A)
+    operator = dense.MatrixOperator(A)
     V = torch.randn(6, 3, generator=rng, dtype=torch.float64)
     torch.testing.assert_close(operator @ V, A @ V)
     torch.testing.assert_close(operator @ V[:, 0], A @ V[:, 0])
@@ -40,9 +30,9 @@ def test_an_operator_multiplies_as_its_matrix_and_counts(rng):
 
 def test_a_matrix_that_is_not_symmetric_is_refused(rng):
     A = torch.randn(6, 6, generator=rng, dtype=torch.float64)
-    require_symmetric(Matrix(A + A.T), seed=0)
+    require_symmetric(dense.MatrixOperator(A + A.T), seed=0)
     with pytest.raises(InputError, match="not symmetric"):
-        require_symmetric(Matrix(A + A.T + 1e-3 * A), seed=0)
+        require_symmetric(dense.MatrixOperator(A + A.T + 1e-3 * A), seed=0)
 
 
 def test_products_of_what_is_not_connected_are_zero(rng):

@@ -12,16 +12,6 @@ K = 6
 SETTINGS = ProcedureSettings(dim=3, steps=4, sigma=1e-3, samples=50, tolerance=1e-8, seed=1)
 
 
-class Dense:
-    """A matrix as an operator."""
-
-    def __init__(self, matrix):
-        self.matrix = matrix
-
-    def matmat(self, V):
-        return self.matrix @ V
-
-
 @pytest.fixture
 def tables(model, tokens):
     return compare_procedures(model, sequence_losses, tokens, K, SETTINGS)
@@ -83,6 +73,6 @@ def test_rayleigh_quotients_and_residuals_are_of_vectors_at_norm_one(rng):
     values = torch.tensor([4.0, 1.0, 0.0, -2.0, -3.0], dtype=torch.float64)
     vectors = 7 * torch.stack([Q[:, 3], Q[:, 0] + Q[:, 4]], 1)
     norms = torch.tensor([2.0, 5.0])  # "eigenvalues" that have lost their sign
-    found = Procedure(Dense((Q * values) @ Q.T), norms, vectors, None, None)
+    found = Procedure(dense.MatrixOperator((Q * values) @ Q.T), norms, vectors, None, None)
     assert found.rayleigh[0].tolist() == pytest.approx([-2, 0.5])
     assert found.rayleigh[1].tolist() == pytest.approx([0, 3.5], abs=1e-12)  # 4 and -3 lie 3.5 from 0.5

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from valleyscope.engine.operators import Operator
 from valleyscope.engine.weights import at_weights, flat_weights
 from valleyscope.landscape.published import (
     MicrobatchedHessian,
@@ -18,16 +17,6 @@ from valleyscope.landscape.published import (
 from valleyscope.models.model import sequence_losses
 
 
-class Matrix(Operator):
-    """A symmetric matrix as an operator."""
-
-    def __init__(self, matrix):
-        self.matrix, self.size, self.dtype, self.device = matrix, len(matrix), matrix.dtype, matrix.device
-
-    def _matmat(self, V):
-        return self.matrix @ V
-
-
 def symmetric(rng, values):
     Q = torch.linalg.qr(torch.randn(12, 12, generator=rng, dtype=torch.float64))[0]
     values = torch.tensor(values + [0.0] * (12 - len(values)), dtype=torch.float64)
@@ -36,14 +25,14 @@ def symmetric(rng, values):
 
 def test_positive_spectra_come_out_right(rng):
     matrix, Q = symmetric(rng, [9.0, 5.0, 2.0])
-    values, vectors = deflated_power_iteration(Matrix(matrix), 3, 200, seed=0)
+    values, vectors = deflated_power_iteration(dense.MatrixOperator(matrix), 3, 200, seed=0)
     torch.testing.assert_close(values, torch.tensor([9.0, 5.0, 2.0], dtype=torch.float64), rtol=1e-2, atol=0)
     assert (Q[:, :3].T @ vectors).abs().diagonal().min() > 0.99
 
 
 def test_a_negative_eigenvalue_loses_its_sign_and_is_found_again_twice_as_large(rng):
     matrix, Q = symmetric(rng, [-9.0, 1.0])
-    values, vectors = deflated_power_iteration(Matrix(matrix), 3, 100, seed=0)
+    values, vectors = deflated_power_iteration(dense.MatrixOperator(matrix), 3, 100, seed=0)
     np.testing.assert_allclose(values, [9, 18, 36], rtol=1e-3)
     assert (Q[:, 0] @ vectors).abs().min() > 0.999
 

@@ -1,21 +1,11 @@
 """Solvers beside one another on a matrix with a known spectrum."""
 
+import dense
 import numpy as np
 import pytest
 import torch
 
-from valleyscope.engine.operators import Operator
 from valleyscope.landscape.solvers import compare_solvers, scipy_vectors, worst_residual
-
-
-class Matrix(Operator):
-    """A symmetric matrix as an operator."""
-
-    def __init__(self, matrix):
-        self.matrix, self.size, self.dtype, self.device = matrix, len(matrix), matrix.dtype, matrix.device
-
-    def _matmat(self, V):
-        return self.matrix @ V
 
 
 @pytest.fixture
@@ -23,7 +13,7 @@ def problem(rng):
     """Eigenvalues 9, 6, 3 above a bulk, and the eigenvectors."""
     Q = torch.linalg.qr(torch.randn(30, 30, generator=rng, dtype=torch.float64))[0]
     values = torch.cat([torch.tensor([9.0, 6.0, 3.0]), torch.linspace(-0.5, 0.5, 27)]).double()
-    return Matrix(((Q * values) @ Q.T).float()), Q.float()
+    return dense.MatrixOperator(((Q * values) @ Q.T).float()), Q.float()
 
 
 def test_the_residual_is_that_of_the_worst_vector(problem):

@@ -64,11 +64,15 @@ def test_probes_lie_in_their_space(candidate, at_once):
 def test_models_at_the_draws_are_dense_quadratic_forms(candidate, truth):
     one, vectors = candidate
     c, A = truth
-    draws = full_space_draws(len(c), SAMPLES, SEED)
-    for space in (Subspace(vectors[:, :3], SAMPLES, SEED), FullSpace(len(c), draws.split)):
-        u = torch.cat(list(space.displacements(SIGMA, SAMPLES))).double()
-        delta = one.full.value + u @ c + (u @ A * u).sum(1) / 2
-        np.testing.assert_allclose(space.modelled([one], SIGMA)[:, 0], delta.numpy(), rtol=1e-6)
+    U, draws = vectors[:, :3], full_space_draws(len(c), SAMPLES, SEED)
+    probes = [
+        (Subspace(U, SAMPLES, SEED), torch.as_tensor(standard_normals(SAMPLES, 3, SEED)) @ U.T),
+        (FullSpace(len(c), draws.split), draws.double()),
+    ]
+    for space, v in probes:
+        delta = one.full.value + SIGMA * v @ c + SIGMA**2 * (v @ A * v).sum(1) / 2
+        tolerance = 1e-7 * delta.abs().max().item()
+        np.testing.assert_allclose(space.modelled([one], SIGMA)[:, 0], delta.numpy(), rtol=0, atol=tolerance)
 
 
 def test_what_makes_up_a_moment(candidate, truth):
