@@ -41,7 +41,7 @@ rule study_architecture:
         " --points {output.points:q} --summary {output.summary:q} --cost {output.cost:q} 2>&1 | tee {log:q}"
 
 
-rule trace_architecture:
+rule connect_architecture:
     """Paper B's rise of curvature on another architecture: two minima, a path, loss and curvature on it."""
     input:
         tokens="<tokens>",
@@ -49,13 +49,13 @@ rule trace_architecture:
         losses="<architectures>/losses_{model}_{pair}.csv",
         curvature="<architectures>/curvature_{model}_{pair}.csv",
     log:
-        "<logs>/trace_architecture/{model}_{pair}.log",
+        "<logs>/connect_architecture/{model}_{pair}.log",
     benchmark:
-        "<benchmarks>/trace_architecture/{model}_{pair}.tsv"
+        "<benchmarks>/connect_architecture/{model}_{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
-        code=digest_of("trace_architecture"),
+        code=digest_of("connect_architecture"),
         device=config["device"],
         model=lambda w: architecture(config, w.model, ARCH["paths"]["samples"]),
         memory=config["memory_budget"],
@@ -66,7 +66,7 @@ rule trace_architecture:
         neb=as_json(ARCH["paths"]["neb"]),
         profile=options(ARCH["paths"]["profile"]),
     shell:
-        "python src/trace_architecture.py"
+        "python src/connect_architecture.py"
         + ARCHITECTURE
         + " --pair {params.pair} --data-seed {params.data_seed} --descent {params.descent:q}"
         " --neb {params.neb:q} {params.profile} --losses {output.losses:q} --curvature {output.curvature:q}"

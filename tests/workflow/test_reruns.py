@@ -126,7 +126,7 @@ def append(path: Path, text: str = "\n# edited\n") -> None:
                 "predict_drift": 2,
                 "evaluate_averages": 2,
                 "fit_drift": 1,
-                "trace_architecture": 4,
+                "connect_architecture": 4,
                 "gather_table": 14,
                 "plot_figure": 11,
                 **CLAIMS,

@@ -1,7 +1,7 @@
 """Train two minima of one architecture, join them, and measure loss and curvature on the path.
 
 Example:
-    python src/trace_architecture.py --name mlp --kind mlp --settings '{"width": 64, "depth": 2}' \\
+    python src/connect_architecture.py --name mlp --kind mlp --settings '{"width": 64, "depth": 2}' \\
         --tokens corpus/tokens.safetensors --context 32 --samples 256 --held-out 256 \\
         --pair 0 1 --data-seed 0 \\
         --training '{"epochs": 60, "batch": 32, "learning_rate": 5e-3, "warmup": 20, "weight_decay": 1.0,
