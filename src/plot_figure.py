@@ -2,7 +2,7 @@
 
 Example:
     python src/plot_figure.py --figure path_profile --tables results/path_losses.csv \\
-        results/path_curvature.csv results/paths.csv --limits '{"low_loss": 1.2, "middle": [0.4, 0.6]}' \\
+        results/path_curvature.csv results/paths.csv --limits '{"comparable": 1.5, "middle": [0.4, 0.6]}' \\
         --out figures/path_profile.pdf
 """
 

@@ -12,6 +12,8 @@ import torch
 
 from valleyscope.models.model import ModelSettings, Transformer
 
+pytest.register_assert_rewrite("figure_check")
+
 SESSION_SEED = int(os.environ.get("VALLEYSCOPE_TEST_SEED") or random.SystemRandom().randrange(2**31))
 # The processes among which `make test` divides the tests take it over.
 os.environ["VALLEYSCOPE_TEST_SEED"] = str(SESSION_SEED)

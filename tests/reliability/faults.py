@@ -94,15 +94,10 @@ def jobs(run: subprocess.Popen) -> dict[str, psutil.Process]:
         for process in psutil.Process(run.pid).children(recursive=True):
             words = process.cmdline()
             if len(words) > 1 and words[0].endswith("python") and words[1].startswith("src/"):
-                found[name_of(Path(words[1]).stem)] = process
+                found[Path(words[1]).stem] = process
     except psutil.NoSuchProcess:
         pass
     return found
-
-
-def name_of(stage: str) -> str:
-    """All plots count as one stage."""
-    return "plot_figure" if stage.startswith("plot_") else stage
 
 
 @dataclass
@@ -123,7 +118,7 @@ def finished(folder: Path) -> list[Job]:
         row = json.loads(path.read_text(encoding="utf-8"))
         encoded = "".join(part.removeprefix("@") for part in path.relative_to(root).parts)
         output = base64.urlsafe_b64decode(encoded).decode()
-        stage = name_of(re.search(r"src/(\w+)\.py", row["shellcmd"])[1])
+        stage = re.search(r"src/(\w+)\.py", row["shellcmd"])[1]
         seconds = row["endtime"] - row["starttime"]
         job = Job(stage, row["shellcmd"], seconds, row["input"] or [], [])
         found.setdefault(row["shellcmd"], job).outputs.append(output)

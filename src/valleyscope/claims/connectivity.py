@@ -10,22 +10,24 @@ import pandas as pd
 from valleyscope.claims.verdicts import REPRODUCED, Cell, Evidence, claim, tally
 from valleyscope.connectivity.valley import COEFFICIENT, NOISES
 from valleyscope.readings.averages import differences
-from valleyscope.readings.branching import MEASURES, bulges, line_barriers, vanishing_times
+from valleyscope.readings.branching import MEASURES, bulges, lags, line_barriers, vanishing_times
 from valleyscope.readings.branching import rises as line_rises
 from valleyscope.readings.drift import SETTING, base_setting
-from valleyscope.readings.intervals import geometric_mean, quoted
+from valleyscope.readings.intervals import quoted
 from valleyscope.readings.paths import (
     FINDERS,
     SCALE_FREE,
     VARIANTS,
     barrier,
     kinds_of,
+    low_in_loss,
     middle_over_ends,
     rises,
     rows_of,
     variants_of,
 )
 from valleyscope.readings.sgd import (
+    FAIR,
     Window,
     beyond_control,
     by_start,
@@ -34,7 +36,9 @@ from valleyscope.readings.sgd import (
     final_changes,
     last_common_step,
     late_loss,
+    late_losses,
     path_loss,
+    recession,
     speed_ratio,
     step_sizes,
     uphill,
@@ -119,14 +123,6 @@ def b2(path_losses, *, low_loss) -> Evidence:
     ]
     highest = max(cell.values.max() for cell in cells)
     return Evidence(cells, f"AdamW, {'; '.join(others)}; highest of any pair by AutoNEB {highest:.3g}")
-
-
-def low_in_loss(
-    path_losses: pd.DataFrame, limit: float, kind: str = "autoneb", variant: str = "adamw"
-) -> bool:
-    """Whether there are paths of a finder, about as low in loss as their ends."""
-    high = barrier(rows_of(path_losses, kind, variant))
-    return bool(len(high) and high.notna().all() and geometric_mean(high) <= limit)
 
 
 def too_high(path_losses: pd.DataFrame, limit: float) -> str:
@@ -316,12 +312,6 @@ def b5(drift_exponents, drift_velocities, *, exponent) -> Evidence:
 
 # ---------------------------------------------------------------- B6: optimisers
 
-FAIR = {
-    "momentum over plain SGD at η/(1−β)": ("momentum", "slow"),
-    "Nesterov over plain SGD at η/(1−β)": ("nesterov", "slow"),
-    "Adam over plain SGD of equal RMS step": ("adam", "matched"),
-}
-
 
 @claim(
     "B6",
@@ -347,10 +337,12 @@ def b6(projected_sgd, path_losses, *, faster, inside, off_floor, late, reach) ->
 
     both = projected_sgd[projected_sgd["run"].isin(["adam", "matched"])]
     steps = step_sizes(both).pivot(index="pair", columns="run", values="whole")
-    losses = ", ".join(
-        f"{run} {quoted(late_loss(projected_sgd, run, late), 2, log=True)} ({stayed(run):.0%})"
-        for run in dict.fromkeys(sum(FAIR.values(), ()))
-    )
+
+    def loss(run: str) -> str:
+        return quoted(late_loss(projected_sgd, run, inside=inside, late=late), 2, log=True)
+
+    runs = dict.fromkeys(sum(FAIR.values(), ()))
+    losses = ", ".join(f"{run} {loss(run)} ({stayed(run):.0%})" for run in runs)
     return Evidence(
         [ratio_cell(name, speeds(*runs), faster) for name, runs in FAIR.items()],
         f"at equal η, a rate ten times higher, momentum over plain SGD: "
@@ -379,25 +371,21 @@ def b7(children, children_curvature, *, lag, vanished, tolerances) -> Evidence:
     no order.
     """
     barriers = line_barriers(children, children_curvature)
-    last = barriers["branch"].max()
-
-    def times(measure: str, tolerance: float) -> pd.DataFrame:
-        return vanishing_times(barriers, [tolerance], measure)[["loss_time", "curvature_time"]]
 
     def cell(measure: str, tolerance: float) -> Cell:
-        """Branch steps by which Tr H lags behind, over the last; a time not reached counts as the last."""
-        reached = times(measure, tolerance)
-        behind = (reached["curvature_time"].fillna(last) - reached["loss_time"].fillna(last)) / last
-        # A bound short of the threshold tells nothing.
-        behind = behind.where(reached.notna().all(axis=1) | (behind < 0) | (behind > lag))
-        return Cell(f"over {MEASURES[measure]}", behind.to_numpy(), lag, "above")
+        values = lags(barriers, tolerance, measure, lag).to_numpy()
+        return Cell(f"over {MEASURES[measure]}", values, lag, "above")
 
     notes = [
         f"over {words}: {tally([cell(measure, tolerance) for tolerance in tolerances])}"
         for measure, words in MEASURES.items()
     ]
-    neither = {words: times(measure, vanished).isna().all(axis=1) for measure, words in MEASURES.items()}
-    end = barriers[barriers["branch"] == last]
+    times = ["loss_time", "curvature_time"]
+    neither = {
+        words: vanishing_times(barriers, [vanished], measure)[times].isna().all(axis=1)
+        for measure, words in MEASURES.items()
+    }
+    end = barriers[barriers["branch"] == barriers["branch"].max()]
     left = end["curvature_barrier"] / end["curvature_se"]
     return Evidence(
         [cell(measure, vanished) for measure in MEASURES],
@@ -454,7 +442,7 @@ def b8(drift_slopes, *, slope) -> Evidence:
     figure="unprojected",
     threshold="outward",
 )
-def b9(projected_sgd, path_losses, *, outward, inside) -> Evidence:
+def b9(projected_sgd, path_losses, *, outward, inside, late) -> Evidence:
     """Holds if the path's point nearest to free SGD moves outward by more than `outward`.
 
     Controls: the same with projection; how far SGD is from the path and whether it still recedes, in which
@@ -463,14 +451,14 @@ def b9(projected_sgd, path_losses, *, outward, inside) -> Evidence:
     both = courses(projected_sgd, path_losses, inside)
     last = both[both["step"] == both["step"].max()].set_index("pair")
     free, held = last[last["run"] == "free"], last[last["run"] == "momentum"]
-    half = both[(both["run"] == "free") & (both["step"] <= both["step"].max() / 2)]
-    early = half[half["step"] == half["step"].max()].set_index("pair")["distance"]
+    losses = late_losses(both, late)["loss"]
     return Evidence(
         [Cell("nearest point of the path", free["outward"].to_numpy(), outward, "above")],
         f"with projection {quoted(held['outward'])}; distance from the path "
-        f"{quoted(free['distance'], log=True)} at the end, {quoted(free['distance'] / early, log=True)} "
+        f"{quoted(free['distance'], log=True)} at the end, {quoted(recession(both), log=True)} "
         f"times that at half the time (just before a projection {quoted(held['distance'], log=True)}); "
-        f"minibatch loss {quoted(free['loss'], log=True)} against {quoted(held['loss'], log=True)}",
+        f"minibatch loss late in the run {quoted(losses['free'], log=True)} against "
+        f"{quoted(losses['momentum'], log=True)}",
     )
 
 

@@ -20,11 +20,12 @@ import numpy as np
 import pandas as pd
 
 from valleyscope.errors import InputError
-from valleyscope.readings.intervals import Interval, log_interval, student_interval
+from valleyscope.readings.intervals import Interval, log_interval, student_half_width, student_interval
 
 REPRODUCED, NOT, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"
 UNTESTABLE = "not testable here"
 Tables = dict[str, pd.DataFrame]  # by name: results/README.md
+MOST_REPEATS = 10_000  # more are not told apart
 WORDS = {REPRODUCED: "hold", NOT: "fail", UNDECIDED: "undecided", UNTESTABLE: "not testable"}  # of cells
 
 
@@ -65,6 +66,16 @@ class Cell:
         }[self.side]
         return REPRODUCED if holds else NOT if fails else UNDECIDED
 
+    def repeats_to_decide(self) -> int:
+        """Repeats at which the interval would lie on one side, with the mean and spread of those at hand."""
+        values, edge = np.asarray(self.values, np.float64), self.threshold
+        if self.log and (values > 0).all():
+            values, edge = np.log(values), np.log(edge)
+        mean = abs(values.mean()) if self.side == "within" else values.mean()
+        count = np.arange(2, MOST_REPEATS + 1)
+        decided = student_half_width(count) * values.std(ddof=1) < abs(mean - edge)
+        return int(count[decided.argmax()]) if decided.any() else MOST_REPEATS
+
     def margin(self) -> float:
         """How far the mean lies on the claimed side, in thresholds; below 0 on the other."""
         mean = self.interval[0] / self.threshold
@@ -88,6 +99,13 @@ def tally(cells: list[Cell]) -> str:
     verdicts = [cell.verdict for cell in cells]
     counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in WORDS.items() if verdict in verdicts]
     return ", ".join(counts) or "none"
+
+
+def wanted(cells: list[Cell]) -> str:
+    """How many repeats would decide the undecided cells."""
+    most = max(cell.repeats_to_decide() for cell in cells if cell.verdict == UNDECIDED)
+    more = " or more" * (most == MOST_REPEATS)
+    return f"with the means and spreads seen about {most:,} repeats{more} would decide all cells"
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,7 @@ class Claim:
             f"{len(worst.values)} values a cell" if worst else "",
             f"of {len(evidence.cells)} cells {tally(evidence.cells)}",
             f"worst: {worst.label}" if worst else "",
+            wanted(evidence.cells) if verdict == UNDECIDED and not evidence.untestable else "",
             evidence.note,
             evidence.untestable,
         ]

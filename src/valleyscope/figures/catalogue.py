@@ -201,7 +201,7 @@ FIGURES = {
             "path_curvature": "variant kind pair position trace trace_se fisher lambda_max",
             "paths": "variant kind pair length straight",
         },
-        ("low_loss", "middle"),
+        ("comparable", "middle"),
     ),
     "path_groups": Figure(
         "connectivity",
@@ -275,7 +275,7 @@ FIGURES = {
             "children": "parent line branch position train_loss",
             "children_curvature": "parent branch position trace trace_se",
         },
-        ("tolerances", "vanished", "resolved"),
+        ("tolerances", "vanished", "lag", "resolved"),
     ),
     "averages": Figure(
         "connectivity",

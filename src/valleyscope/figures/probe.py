@@ -6,11 +6,6 @@ from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.landscape import moments
 
 MARKERS = {"gaussian_moment": "-", "quadratic": "s", "direct": "o"}
-NAMES = {
-    "gaussian_moment": "closed form",
-    "quadratic": "quadratic Monte Carlo",
-    "direct": "direct Monte Carlo",
-}
 PARTS = ("value", "slope", "curvature")
 
 

@@ -70,6 +70,19 @@ def vanishing_times(
     return pd.DataFrame(rows)
 
 
+def lags(barriers: pd.DataFrame, tolerance: float, measure: str, least: float) -> pd.Series:
+    """Branch steps by which Tr H's barrier vanishes later than the loss's, over the last branch, by parent.
+
+    A barrier that is not below the tolerance at the last branch counts as vanishing there, which bounds the
+    lag; a bound that does not reach `least` tells nothing and is NaN.
+    """
+    last = barriers["branch"].max()
+    times = vanishing_times(barriers, [tolerance], measure).set_index("parent")
+    times = times[["loss_time", "curvature_time"]]
+    lag = (times["curvature_time"].fillna(last) - times["loss_time"].fillna(last)) / last
+    return lag.where(times.notna().all(axis=1) | (lag < 0) | (lag > least))
+
+
 def _stays_below(branch: pd.Series, barrier: pd.Series, tolerance: float) -> float:
     step, height = branch.to_numpy(float), barrier.to_numpy()
     below = height < tolerance  # False for NaN

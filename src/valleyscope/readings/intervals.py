@@ -11,13 +11,18 @@ LEVEL = 0.95
 Interval = tuple[float, float, float]  # mean, low, high
 
 
+def student_half_width(count, level: float = LEVEL):
+    """Half the width of the interval of `count` values (also an array), in their standard deviations."""
+    return stats.t.ppf((1 + level) / 2, np.asarray(count) - 1) / np.sqrt(count)
+
+
 def student_interval(values, level: float = LEVEL) -> Interval:
     """Mean and interval (mean, low, high) of independent values (n,), n >= 2, computed in float64."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError("an interval needs at least two independent values")
     mean = values.mean()
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = student_half_width(len(values), level) * values.std(ddof=1)
     return float(mean), float(mean - half), float(mean + half)
 
 

@@ -8,6 +8,8 @@ mean of the two ends is not above 0. `window`: positions of the middle, ends inc
 import numpy as np
 import pandas as pd
 
+from valleyscope.readings.intervals import geometric_mean
+
 FINDERS = {"straight": "straight line", "bezier": "Bézier", "polygon": "polygon", "autoneb": "AutoNEB"}
 VARIANTS = {"adamw": "AdamW", "sgd": "SGD"}  # optimisers that found the ends
 SCALE_FREE = "Σ ‖W_g‖² Tr H_g"
@@ -94,6 +96,12 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     if table.duplicated(["pair", "position"]).any():
         raise ValueError("a pair has two rows at a position: select one kind of path first")
     return table.sort_values("position")
+
+
+def low_in_loss(losses: pd.DataFrame, limit: float, kind: str = "autoneb", variant: str = "adamw") -> bool:
+    """Whether a finder's paths are about as low in loss as their ends; False if there are none."""
+    high = barrier(rows_of(losses, kind, variant))
+    return bool(len(high) and high.notna().all() and geometric_mean(high) <= limit)
 
 
 # ---------------------------------------------------------------- curvature

@@ -16,6 +16,11 @@ from valleyscope.errors import InputError
 from valleyscope.readings.paths import rows_of
 
 Window = tuple[float, float]
+FAIR = {  # optimiser and the plain SGD that it is compared with, by what the comparison is called
+    "momentum over plain SGD at η/(1−β)": ("momentum", "slow"),
+    "Nesterov over plain SGD at η/(1−β)": ("nesterov", "slow"),
+    "Adam over plain SGD of equal RMS step": ("adam", "matched"),
+}
 
 
 def outward(table: pd.DataFrame) -> pd.Series:
@@ -72,17 +77,21 @@ def final_changes(
     rows = directed(table, inside)
     rows = rows[rows["step"] == rows["step"].max()]
     before, after = (path_loss(path_losses, rows["pair"], rows[name]) for name in ("start", "position"))
-    last = table[table["step"] > (1 - late) * rows["step"].max()]
-    own = last.groupby(["pair", "replica"])["loss"].mean()
+    own = late_rows(table, late).groupby(["pair", "replica"])["loss"].mean()
     loss = own.reindex(pd.MultiIndex.from_frame(rows[["pair", "replica"]])).to_numpy()
     rows = rows.assign(loss_change=after - before, on_floor=loss <= off_floor * after)
     return rows[["pair", "start", "t_eff", "outward", "loss_change", "on_floor"]]
 
 
-def late_loss(table: pd.DataFrame, run: str, late: float) -> pd.Series:
-    """Mean minibatch loss over the late share of a run, by pair, nats per token."""
-    rows = table[table["run"] == run]
-    return rows[rows["step"] > (1 - late) * rows["step"].max()].groupby("pair")["loss"].mean()
+def late_rows(table: pd.DataFrame, late: float) -> pd.DataFrame:
+    """The rows of the last share of a run."""
+    return table[table["step"] > (1 - late) * table["step"].max()]
+
+
+def late_loss(table: pd.DataFrame, run: str, *, inside: Window, late: float) -> pd.Series:
+    """Mean minibatch loss over the late share of a run, from starts inside, by pair, nats per token."""
+    rows = directed(table[table["run"] == run], inside)
+    return late_rows(rows, late).groupby("pair")["loss"].mean()
 
 
 def beyond_control(final: pd.DataFrame, control: str) -> pd.DataFrame:
@@ -147,3 +156,17 @@ def courses(table: pd.DataFrame, path_losses: pd.DataFrame, inside: Window) -> p
     table = table.assign(path_loss=path_loss(path_losses, table["pair"], table["position"]))
     columns = ["distance", "outward", "loss", "path_loss"]
     return by_start(table, columns).groupby(["run", "pair", "step", "t_eff"], as_index=False)[columns].mean()
+
+
+def recession(courses: pd.DataFrame) -> pd.Series:
+    """Distance of the free run from the path at its end over that at half the time, by pair."""
+    free = courses[(courses["run"] == "free") & (courses["step"] > 0)]
+    steps = np.sort(free["step"].unique())
+    half = steps[max(np.searchsorted(steps, steps[-1] / 2, "right") - 1, 0)]
+    end, middle = (free[free["step"] == step].set_index("pair")["distance"] for step in (steps[-1], half))
+    return end / middle
+
+
+def late_losses(courses: pd.DataFrame, late: float) -> pd.DataFrame:
+    """Mean minibatch and path loss over the late share of both runs, by run and pair, nats per token."""
+    return late_rows(courses, late).groupby(["run", "pair"])[["loss", "path_loss"]].mean()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from valleyscope.claims.verdicts import (
+    MOST_REPEATS,
     NOT,
     PARTLY,
     REPRODUCED,
@@ -239,3 +240,33 @@ def test_the_claims_of_a_module_are_listed_in_the_order_of_its_lines():
     second, first = (made(lambda *_: None) for _ in range(2))
     module.b, module.helper, module.a = second, len, first
     assert claims_of(module) == [second, first]
+
+
+@pytest.mark.parametrize(("side", "log"), [("below", False), ("above", True), ("within", False)])
+def test_repeats_that_would_decide_a_cell_are_the_first_whose_interval_does(side, log):
+    """Against the interval itself, of as many repeats with the same mean and spread."""
+    values = np.array([0.6, 0.8, 1.3, 1.0])
+
+    def cell(count: int) -> Cell:
+        seen = np.log(values) if log else values
+        z = np.resize([-1.0, 1.0], count) if count % 2 == 0 else np.r_[np.resize([-1.0, 1.0], count - 1), 0.0]
+        same = seen.mean() + seen.std(ddof=1) * z / z.std(ddof=1)
+        return Cell("", np.exp(same) if log else same, 0.7 if log else 1.05, side, log)
+
+    first = Cell("", values, 0.7 if log else 1.05, side, log).repeats_to_decide()
+    assert 4 < first < 1000
+    assert cell(first).verdict != UNDECIDED
+    assert cell(first - 1).verdict == UNDECIDED
+
+
+def test_a_cell_with_its_mean_on_the_threshold_is_never_decided():
+    assert Cell("", np.array([0.5, 1.5]), 1.0, "below").repeats_to_decide() == MOST_REPEATS
+
+
+def test_an_undecided_claim_says_how_many_repeats_would_decide_it():
+    undecided = Cell("", np.array([0.6, 0.8, 1.3, 1.0]), 1.05, "below")
+    count = undecided.repeats_to_decide()
+    row = made(lambda *_: Evidence([undecided], "flat")).row(TABLES, LIMITS)
+    assert f"about {count} repeats would decide all cells" in row["scale"]
+    decided = made(lambda *_: Evidence([undecided], "flat", untestable="x")).row(TABLES, LIMITS)
+    assert "would decide" not in decided["scale"]

@@ -1,11 +1,12 @@
 """Barriers between children and when they vanish, from synthetic tables of known heights."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from figure_check import grid
 from sgd_tables import BRANCHES, children_tables
 
-from valleyscope.readings.branching import bulges, line_barriers, rises, vanishing_times
+from valleyscope.readings.branching import bulges, lags, line_barriers, rises, vanishing_times
 
 
 def test_barriers_are_highest_values_minus_the_mean_of_the_ends():
@@ -66,3 +67,20 @@ def test_a_bulge_is_told_from_a_chord():
     children["train_loss"] = [4.0, 3.0, 1.0, 4.0, 2.0, 1.0]  # 0.5 above the chord; convex
     found = bulges(children.sample(frac=1, random_state=0)).set_index("branch")["ratio"]
     assert found.to_list() == pytest.approx([3 / 2.5, 1])
+
+
+@pytest.mark.parametrize(
+    ("loss", "curvature", "expected"),
+    [
+        ([1.0, 0.0, 0.0], [1.0, 1.0, 0.0], 0.5),  # from step 45 and step 95 of 100
+        ([1.0, 1.0, 0.0], [1.0, 0.0, 0.0], -0.5),
+        ([1.0, 0.0, 0.0], [1.0, 1.0, 1.0], 0.55),  # not vanished by the last branch: a bound that tells
+        ([1.0, 1.0, 0.0], [1.0, 1.0, 1.0], np.nan),  # 0.05 at least: no more than asked for, tells nothing
+        ([1.0, 1.0, 1.0], [1.0, 0.0, 0.0], -0.55),  # inward is told at once
+    ],
+)
+def test_a_lag_is_in_shares_of_the_last_branch_step(loss, curvature, expected):
+    barriers = pd.DataFrame({"parent": 1, "branch": [0, 50, 100], "loss_relative": loss})
+    barriers["curvature_relative"] = curvature
+    (lag,) = lags(barriers, 0.1, "relative", 0.051)
+    assert lag == pytest.approx(expected, nan_ok=True)

@@ -11,6 +11,7 @@ from valleyscope.readings.paths import (
     barrier,
     dip_over_ends,
     kinds_of,
+    low_in_loss,
     middle_over_ends,
     over_ends,
     rises,
@@ -96,3 +97,12 @@ def test_every_measure_of_curvature_rises_as_it_was_made_to():
     assert straight["Tr H"].to_numpy() == pytest.approx(1)
     wide = rises(curvature, eigenvalues, groups, (0.1, 0.9))
     assert (wide["Tr H"] < 4).all()
+
+
+def test_a_finder_is_low_in_loss_by_the_geometric_mean_of_all_its_pairs():
+    losses = pd.DataFrame({"variant": "adamw", "kind": "polygon", "pair": ["a"] * 3 + ["b"] * 3})
+    losses["position"], losses["train_loss"] = [0.0, 0.5, 1.0] * 2, [1.0, 1.0, 1.0, 1.0, 1.44, 1.0]
+    assert low_in_loss(losses, 1.201, "polygon")
+    assert not low_in_loss(losses, 1.199, "polygon")
+    assert not low_in_loss(losses, 1.201, "bezier")  # there is none
+    assert not low_in_loss(losses.assign(train_loss=[1.0, 1.0, 1.0, 0.0, 1.0, 0.0]), 9.0, "polygon")

@@ -15,8 +15,12 @@ from valleyscope.readings.sgd import (
     final_changes,
     floor_share,
     last_common_step,
+    late_loss,
+    late_losses,
+    late_rows,
     outward,
     path_loss,
+    recession,
     shared_starts,
     speed_ratio,
     step_sizes,
@@ -146,3 +150,32 @@ def test_the_paths_loss_is_that_at_the_nearest_point():
     assert last["momentum"].to_numpy() == pytest.approx(0.02 + 0.02 * (0.2 + 0.15))
     outer = courses(table, losses, [0.15, 0.25]).query("step == 1500").set_index("run")["path_loss"]
     assert outer["free"].to_numpy() == pytest.approx(0.02 + 0.02 * (0.3 + 0.075))
+
+
+def test_late_is_the_last_share_of_a_run_without_its_first_step():
+    table = pd.DataFrame({"step": [0, 30, 60, 90, 100]})
+    assert late_rows(table, 0.1)["step"].to_list() == [100]
+    assert late_rows(table, 0.11)["step"].to_list() == [90, 100]
+
+
+def test_a_late_loss_is_that_of_starts_inside_and_of_one_run():
+    table = pd.DataFrame({"run": "adam", "pair": "0-1", "start": [0.3, 0.3, 0.05, 0.3], "position": 0.3})
+    table["step"], table["loss"] = [50, 100, 100, 100], [9.0, 1.0, 9.0, 3.0]
+    other = table.assign(run="slow", loss=7.0)
+    found = late_loss(pd.concat([table, other]), "adam", inside=INSIDE, late=0.1)
+    assert found.to_dict() == {"0-1": 2.0}
+
+
+def test_recession_and_late_losses_are_those_of_a_pairs_runs():
+    both = pd.DataFrame(
+        {
+            "run": ["free"] * 4 + ["momentum"] * 4,
+            "pair": "0-1",
+            "step": [0, 40, 60, 100] * 2,
+            "distance": [0.0, 2.0, 9.0, 3.0] + [1.0] * 4,
+            "loss": [5.0, 5.0, 5.0, 2.0] + [1.0] * 4,
+            "path_loss": 0.1,
+        }
+    )
+    assert recession(both).to_dict() == {"0-1": 1.5}  # step 40 is the last up to half of 100
+    assert late_losses(both, 0.1)["loss"].to_dict() == {("free", "0-1"): 2.0, ("momentum", "0-1"): 1.0}

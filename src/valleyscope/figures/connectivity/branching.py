@@ -6,10 +6,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import NullFormatter
 
-from valleyscope.figures.captions import listed, repeats
+from valleyscope.figures.captions import listed, repeats, worded
 from valleyscope.figures.panels import CUT, band, cut, points
 from valleyscope.figures.style import COLOURS, Picture, new_figure
-from valleyscope.readings.branching import MEASURES, line_barriers, rises, vanishing_times
+from valleyscope.readings.branching import MEASURES, lags, line_barriers, rises, vanishing_times
 from valleyscope.readings.intervals import quoted, side
 
 QUANTITIES = {
@@ -28,11 +28,13 @@ def draw(
     *,
     tolerances: list[float],
     vanished: float,
+    lag: float,
     resolved: float,
 ) -> Picture:
     """Barriers against branch step; vanishing times against tolerance; lines from checkpoints to the end.
 
-    `vanished`: the tolerance whose times the caption tells. `resolved`: standard errors from which a barrier
+    `vanished`: the tolerance whose times the caption tells; `lag`: branch steps over the last from which one
+    barrier counts as later. `resolved`: standard errors from which a barrier
     of Tr H is told from noise.
     """
     barriers = line_barriers(children, children_curvature)
@@ -43,10 +45,10 @@ def draw(
     _draw_profiles(profile, children.query("line == 'checkpoint'"))
     _draw_rises(rise, ratios)
     trimmed = [cut([axes]) for axes in (height, profile, rise)]
-    verdicts = {measure: order(vanishing_times(barriers, tolerances, measure)) for measure in MEASURES}
+    verdicts = {measure: order(barriers, tolerances, measure, lag) for measure in MEASURES}
     gone = vanishing_times(barriers, [vanished])
     ends = repeats(barriers, "parent", "Geometric means (times: means)")
-    caption = f"{_finding(verdicts, gone, vanished)} {_basin(ratios)} {CUT * any(trimmed)}{ends}"
+    caption = f"{_finding(barriers, verdicts, vanished, lag)} {_basin(ratios)} {CUT * any(trimmed)}{ends}"
     numbers = (
         _orders(verdicts)
         | _times(gone, vanished)
@@ -128,30 +130,28 @@ def _draw_rises(axes: plt.Axes, ratios: pd.DataFrame) -> None:
     axes.legend(loc="upper right")
 
 
-def order(times: pd.DataFrame) -> dict[float, str]:
-    """By tolerance which barrier vanishes first over parents: loss, curvature, undecided or, if one is never below, open."""
+def order(barriers: pd.DataFrame, tolerances: list[float], measure: str, least: float) -> dict[float, str]:
+    """By tolerance which barrier vanishes first over parents, by more than `least` of the last branch step.
+
+    loss, curvature, undecided or, if the lag is only bounded in some parent, open.
+    """
     verdicts = {}
-    for tolerance, rows in times.groupby("tolerance"):
-        lag = rows["curvature_time"] - rows["loss_time"]
-        word = {1: "loss", -1: "curvature", 0: "undecided"}[side(lag)]
+    for tolerance in tolerances:
+        lag = lags(barriers, tolerance, measure, least)
+        word = "loss" if side(lag, least) > 0 else "curvature" if side(lag, -least) < 0 else "undecided"
         verdicts[tolerance] = "open" if lag.isna().any() else word
     return verdicts
 
 
-def _finding(verdicts: dict[str, dict[float, str]], gone: pd.DataFrame, vanished: float) -> str:
-    found, other = (list(verdicts[measure].values()) for measure in ("relative", "over_ends"))
-    loss, curvature = found.count("loss"), found.count("curvature")
-    if loss and not curvature:
-        first = f"The loss barrier between children vanishes before that of Tr H at {loss} of {len(found)} tolerances, after it at none"
-    elif curvature and not loss:
-        first = f"The barrier of Tr H between children vanishes before that of the loss at {curvature} of {len(found)} tolerances"
-    elif loss:
-        first = "Which barrier between children vanishes first depends on the tolerance"
-    else:
-        first = "Which barrier between children vanishes first is not shown"
+def _finding(barriers: pd.DataFrame, verdicts: dict, vanished: float, least: float) -> str:
+    first, other = (lags(barriers, vanished, measure, least) for measure in ("relative", "over_ends"))
+    counts = {name: list(found.values()) for name, found in verdicts.items()}
+    told = worded(first, "vanishes after", "vanishes before", "is not shown to vanish before or after")
     return (
-        f"{first} (over the line's ends: {other.count('loss')}, after {other.count('curvature')}). Loss stays below {vanished:g} of "
-        f"the largest barrier from {_when(gone['loss_time'])}, Tr H from {_when(gone['curvature_time'])}."
+        f"At tolerance {vanished:g} of the largest barrier that of Tr H between children {told} that of the loss: lag "
+        f"{quoted(first)} of the last branch step; over the line's ends {quoted(other)}. It exceeds {least:g} at "
+        f"{counts['relative'].count('loss')} of {len(counts['relative'])} tolerances (over the ends: "
+        f"{counts['over_ends'].count('loss')})."
     )
 
 
@@ -182,10 +182,10 @@ def _steps(branches: list) -> str:
 def _orders(verdicts: dict[str, dict[float, str]]) -> dict[str, str]:
     """Tolerances by which barrier vanishes first, for both ways to normalise it."""
     words = {
-        "loss": "the loss barrier vanishes first",
-        "curvature": "the barrier of Tr H vanishes first",
+        "loss": "the loss barrier vanishes first by more",
+        "curvature": "the barrier of Tr H vanishes first by more",
         "undecided": "it is undecided",
-        "open": "one of the two never stays below in some parent",
+        "open": "the lag is only bounded in some parent",
     }
     return {
         f"tolerances at which {words[kind]}, barriers over {MEASURES[measure]}": listed(

@@ -9,6 +9,7 @@ from valleyscope.figures.panels import CUT, band, cut, plain_ticks, points, thin
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import quoted
 from valleyscope.readings.sgd import (
+    FAIR,
     by_start,
     directed,
     final_changes,
@@ -41,8 +42,7 @@ IN_WORDS = NAMES | {
     "decay": "momentum with decay",
     "matched": "plain SGD with Adam's RMS step",
 }
-FAIR = [("momentum", "slow"), ("adam", "matched")]
-RATIOS = [*FAIR, ("momentum", "sgd"), ("nesterov", "momentum"), ("decay", "momentum")]
+RATIOS = [*FAIR.values(), ("momentum", "sgd"), ("nesterov", "momentum"), ("decay", "momentum")]
 
 
 def draw(
@@ -80,7 +80,7 @@ def draw(
     plain_ticks(speeds.yaxis)
     sizes = step_sizes(table)
     _draw_steps(steps, sizes)
-    told = [names for names in FAIR if names in ratios] or ratios
+    told = [names for names in FAIR.values() if names in ratios] or ratios
     found = "; ".join(_sentence(names, ratios[names][0]) for names in told)
     caption = (
         f"Per step along the path, {found}. A drift is outward, with most replicas on the valley floor. Grey points: single "
@@ -129,7 +129,7 @@ def _sentence(names: tuple[str, str], ratio: pd.Series) -> str:
 def _verdict(ratio: pd.Series) -> str:
     """Faster than, slower than, or not; not determined where a pair has no ratio."""
     if ratio.isna().any():
-        return f"not determined (no drift in {ratio.isna().sum()} of {len(ratio)} pairs)"
+        return f"not determined (no drift on the valley floor in {ratio.isna().sum()} of {len(ratio)} pairs)"
     return worded(ratio, "faster than", "slower than", "not shown to differ from", 1, log=True)
 
 

@@ -19,13 +19,14 @@ from valleyscope.figures.connectivity.shared import (
 )
 from valleyscope.figures.panels import CUT, band, cut, legend_above, plain_ticks, thinned
 from valleyscope.figures.style import Picture, new_figure
-from valleyscope.readings.intervals import geometric_mean, quoted
+from valleyscope.readings.intervals import quoted
 from valleyscope.readings.paths import (
     FINDERS,
     VARIANTS,
     barrier,
     dip_over_ends,
     kinds_of,
+    low_in_loss,
     middle_over_ends,
     rows_of,
 )
@@ -40,11 +41,11 @@ Key = tuple[str, str]  # variant, kind
 
 
 def draw(
-    losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame, *, low_loss: float, middle: Window
+    losses: pd.DataFrame, curvature: pd.DataFrame, paths: pd.DataFrame, *, comparable: float, middle: Window
 ) -> Picture:
     """Losses, Tr H and λ_max against position between AdamW minima; middle over ends, all kinds and variants.
 
-    `low_loss`: highest loss over the higher end's up to which a path counts as low in loss.
+    `comparable`: highest loss over the higher end's up to which a path counts as low in loss.
     """
     figure, axes = new_figure(4.2, rows=2, columns=3)
     tall = figure.add_subplot(axes[0, 2].get_gridspec()[:, 2])
@@ -60,11 +61,11 @@ def draw(
     for panel in panels.values():
         plain_ticks(panel.yaxis)
     ratios = _ratios(curvature, middle)
-    low = {key for key, values in barriers(losses).items() if geometric_mean(values) <= low_loss}
+    low = {(v, kind) for v, kind in barriers(losses) if low_in_loss(losses, comparable, kind, v)}
     trimmed.append(_draw_ratios(tall, ratios, low))
     _draw_legend(figure, kinds_of(curvature))
     ends = repeats(rows_of(curvature), "pair", scale=f"middle: {span(middle)}, scale not taken out")
-    caption = f"{_finding(ratios, low, low_loss)} {CUT * any(trimmed)}{ends}"
+    caption = f"{_finding(ratios, low, comparable)} {CUT * any(trimmed)}{ends}"
     return Picture(figure, caption, _numbers(losses, curvature, paths, ratios, middle))
 
 
@@ -116,7 +117,7 @@ def _draw_legend(figure: Figure, kinds: list[str]) -> None:
     legend_above(figure, entries, columns=-(-len(entries) // 2))
 
 
-def _finding(ratios: dict, low: set[Key], low_loss: float) -> str:
+def _finding(ratios: dict, low: set[Key], comparable: float) -> str:
     """What the middle of AutoNEB's paths is like, and whether the other finders that stay low in loss agree."""
     by = ratios["adamw", "autoneb"]
     parts = " and ".join(f"{word} is {against_ends(by[name], 2)}" for name, word in IN_WORDS.items())
@@ -124,7 +125,7 @@ def _finding(ratios: dict, low: set[Key], low_loss: float) -> str:
     stay = {name: stay[name] for name in FINDERS.values() if name in stay}
     words = {1: "is higher for", -1: "is lower for", 0: f"is {NO_DIFFERENCE} for"}
     return (
-        f"In the middle of AutoNEB's paths between minima of AdamW {parts}. Finders within {low_loss:g} times the "
+        f"In the middle of AutoNEB's paths between minima of AdamW {parts}. Finders within {comparable:g} times the "
         f"higher end's loss (full markers): Tr H {compared(stay, words) or 'of none'}."
     )
 

@@ -98,20 +98,18 @@ def _draw_losses(axes: plt.Axes, changes: dict[str, pd.DataFrame]) -> None:
 
 
 def _finding(final: pd.DataFrame, excess: pd.DataFrame, sgd: pd.DataFrame, inside: Window) -> str:
-    moved = sgd.groupby("pair")["outward"].mean()
-    found = worded(
-        moved,
-        "moves outward, to the nearer end of the path",
-        "moves inward, away from the nearer end of the path",
-        "shows no direction on the path",
+    moved, floor = sgd.groupby("pair")["outward"].mean(), _on_floor(sgd)
+    words = (
+        "outward, to the nearer end",
+        "inward, away from the nearer end",
+        "in no direction that is shown",
     )
     climbed = (sgd["outward"] > 0) & (sgd["loss_change"] > 0)
     return (
-        f"Projected SGD with momentum {found}: by {_time(sgd)} its mean outward displacement from starts in "
-        f"{span(inside)} is {quoted(moved)} of the path, that of replicas on the valley floor {quoted(_on_floor(sgd))}. "
-        f"SGD minus full-batch descent: {quoted(_beyond(excess, inside))} by {_time(final)}. Of {len(sgd)} replicas "
-        f"{climbed.sum()} end outward and uphill, {(~sgd['on_floor']).sum()} off the valley floor (filled); crosses: "
-        "noise without a force."
+        f"By {_time(sgd)} replicas of projected SGD with momentum that are on the valley floor move {worded(floor, *words)} "
+        f"({quoted(floor)} of the path); with the {(~sgd['on_floor']).sum()} of {len(sgd)} that left it (filled) the mean moves "
+        f"{worded(moved, *words)} ({quoted(moved)}). SGD minus full-batch descent: {quoted(_beyond(excess, inside))} by "
+        f"{_time(final)}. {climbed.sum()} replicas end outward and uphill. Starts in {span(inside)}; crosses: noise without a force."
     )
 
 

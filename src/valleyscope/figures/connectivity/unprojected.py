@@ -1,7 +1,6 @@
 """SGD that starts on the path and is never projected back, beside the same SGD with projection (B9)."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -11,7 +10,7 @@ from valleyscope.figures.connectivity.shared import Window, span
 from valleyscope.figures.panels import CUT, band, cut, plain_ticks, thinned
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import quoted
-from valleyscope.readings.sgd import courses
+from valleyscope.readings.sgd import courses, late_losses, recession
 
 RUNS = {"free": "never projected", "momentum": "projected"}
 COLOUR = dict(zip(RUNS, (COLOURS[3], COLOURS[0]), strict=True))
@@ -55,13 +54,8 @@ def _legend(figure: Figure, axes: plt.Axes) -> None:
 
 def _found(pairs: pd.DataFrame, late: float) -> tuple[str, dict[str, str]]:
     """The finding and all numbers."""
-    steps = np.sort(pairs.loc[pairs["step"] > 0, "step"].unique())
-    last = steps[-1]
-    half = steps[max(np.searchsorted(steps, last / 2, "right") - 1, 0)]
-    at = pairs.set_index(["run", "pair"])
-    end, middle = at[at["step"] == last], at[at["step"] == half]
-    losses = at[at["step"] >= (1 - late) * last].groupby(["run", "pair"])[["loss", "path_loss"]].mean()
-    growth = end.loc["free", "distance"] / middle.loc["free", "distance"]
+    end = pairs[pairs["step"] == pairs["step"].max()].set_index(["run", "pair"])
+    losses, growth = late_losses(pairs, late), recession(pairs)
     moved, held = end.loc["free", "outward"], end.loc["momentum", "outward"]
     gap = losses.loc["free", "loss"] - losses.loc["momentum", "loss"]
     time = f"t_eff = {pairs['t_eff'].max():.3g}"

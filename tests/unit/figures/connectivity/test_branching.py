@@ -13,17 +13,20 @@ LARGEST = "barriers over the largest barrier of any branch"
 
 def test_the_findings_are_told_and_the_bytes_are_the_same(tmp_path):
     findings = [
-        "between children vanishes before that of Tr H at 10 of 11 tolerances, after it at none",
-        "Loss stays below 0.1 of the largest barrier from step 63.9 [63.9, 63.9], Tr H from step 247 [247, "
-        "247]",
+        "that of Tr H between children vanishes after that of the loss: lag 0.611 [0.611, 0.611] of the last "
+        "branch step; over the line's ends -0.0894 [-0.134, -0.0451]. It exceeds 0.05 at 11 of 11 "
+        "tolerances (over the ends: 0)",
         "Straight from checkpoint to end the loss rises for 0 of 5 steps",
         "over 3 parent runs",
     ]
     numbers = [
-        f"the loss barrier vanishes first, {LARGEST}: 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9\n",
-        f"the barrier of Tr H vanishes first, {LARGEST}: none",
+        f"the loss barrier vanishes first by more, {LARGEST}: 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, "
+        "0.8, 0.9\n",
+        f"the barrier of Tr H vanishes first by more, {LARGEST}: none",
         f"it is undecided, {LARGEST}: none",
-        f"never stays below in some parent, {LARGEST}: 0.02\n",
+        "the lag is only bounded in some parent, barriers over the ends of the line: 0.02, 0.05\n",
+        "the loss barrier stays below 0.1 of the largest: step 63.9 [63.9, 63.9]",
+        "the Tr H barrier stays below 0.1 of the largest: step 247 [247, 247]",
         "loss barrier left, branched at step 300, over the largest: 0.00333 [0.00333, 0.00333]",
         "Tr H barrier left, branched at step 300, over the largest: 0.0333 [0.0333, 0.0333]",
         "Tr H barriers within 2 standard errors of 0: 3 of 15",
@@ -43,7 +46,8 @@ def test_two_repeats_are_enough():
     ("limit", "words"),
     [
         ({"tolerances": [0.1, 0.3, 0.5]}, "at 3 of 3 tolerances"),
-        ({"vanished": 0.2}, "Loss stays below 0.2 of the largest barrier from step 47.2"),
+        ({"vanished": 0.2}, "the loss barrier stays below 0.2 of the largest: step 47.2"),
+        ({"lag": 0.62}, "It exceeds 0.62 at "),
         ({"resolved": 12}, "Tr H barriers within 12 standard errors of 0: 6 of 15"),
     ],
 )
@@ -76,14 +80,15 @@ def test_curvature_that_vanishes_first_is_not_called_last():
     caption = drawn(
         branching, children_tables([t * scaled for t in TRACE], [v / scaled for v in LOSS])
     ).caption
-    assert caption.startswith("The barrier of Tr H between children vanishes before that of the loss at")
+    assert "that of Tr H between children vanishes before that of the loss: lag -0.611" in caption
+    assert "It exceeds 0.05 at 0 of 11 tolerances" in caption
 
 
 def test_barriers_that_vanish_together_have_no_order():
     words = told(drawn(branching, children_tables(trace=[value * 300 for value in LOSS])))
-    assert words.startswith("Which barrier between children vanishes first is not shown (")
-    assert f"the loss barrier vanishes first, {LARGEST}: none" in words
-    assert f"the barrier of Tr H vanishes first, {LARGEST}: none" in words
+    assert "between children is not shown to vanish before or after that of the loss: lag 0 [0, 0]" in words
+    assert f"the loss barrier vanishes first by more, {LARGEST}: none" in words
+    assert f"the barrier of Tr H vanishes first by more, {LARGEST}: none" in words
 
 
 def test_parents_that_disagree_show_no_order():
@@ -93,8 +98,8 @@ def test_parents_that_disagree_show_no_order():
     children = pd.concat([early[early["parent"] != 10], swapped[swapped["parent"] == 10]])
     curvature = pd.concat([late[late["parent"] != 10], plain[plain["parent"] == 10]])
     words = told(laid_out(branching, [children, curvature]))
-    assert f"the loss barrier vanishes first, {LARGEST}: none" in words
-    assert f"the barrier of Tr H vanishes first, {LARGEST}: none" in words
+    assert f"the loss barrier vanishes first by more, {LARGEST}: none" in words
+    assert f"the barrier of Tr H vanishes first by more, {LARGEST}: none" in words
 
 
 def test_the_times_are_drawn_only_where_every_parent_has_one():
@@ -102,7 +107,7 @@ def test_the_times_are_drawn_only_where_every_parent_has_one():
     stays = (curvature["parent"] == 10) & (curvature["position"] == 0.5) & (curvature["branch"] == 300)
     curvature.loc[stays, "trace"] = 900.0
     picture = drawn(branching, [children, curvature])
-    assert "Tr H from no step in 1 of 3 parents" in picture.caption
+    assert "Tr H barrier stays below 0.1 of the largest: no step in 1 of 3 parents" in told(picture)
     drawn_at = [line.get_xdata() for line in picture.figure.axes[1].lines]
     assert min(map(min, drawn_at)) == pytest.approx(0.02, rel=0.05)
     tolerances = {
@@ -119,8 +124,9 @@ def test_cut_intervals_are_said_to_be():
         last &= table["line"] == "children" if "line" in table else True
         table.loc[last, column] = base * (1 + 0.3 * (3.0 / 0.02 if base < 1 else 1.0))
     huge = np.where((children["line"] == "checkpoint") & (children["parent"] == 12), 1e6, 1.0)
-    caption = laid_out(
-        branching, [children.assign(train_loss=children["train_loss"] * huge), curvature]
-    ).caption
-    assert "Intervals are cut" in caption
-    assert "from no step in 1 of 3 parents, Tr H from no step in 1 of 3 parents" in caption
+    picture = laid_out(branching, [children.assign(train_loss=children["train_loss"] * huge), curvature])
+    assert "Intervals are cut" in picture.caption
+    for name in ("loss", "Tr H"):
+        assert f"the {name} barrier stays below 0.1 of the largest: no step in 1 of 3 parents" in told(
+            picture
+        )

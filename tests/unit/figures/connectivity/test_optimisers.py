@@ -72,9 +72,9 @@ def test_a_run_that_does_not_move_outward_has_no_ratio():
     still = (table["run"] == "slow") & (table["pair"] == "2-3")
     table.loc[still, "position"] = table.loc[still, "start"]
     picture = laid_out(optimisers, [table, losses])
-    undetermined = "momentum against plain SGD at η/(1−β) is not determined (no drift in 1 of 3 pairs)"
-    assert undetermined in picture.caption
-    assert picture.numbers[f"{FAIR} 900"] == "not determined (no drift in 1 of 3 pairs)"
+    undetermined = "not determined (no drift on the valley floor in 1 of 3 pairs)"
+    assert f"momentum against plain SGD at η/(1−β) is {undetermined}" in picture.caption
+    assert picture.numbers[f"{FAIR} 900"] == undetermined
     assert "none in a pair where one of them did not move outward" in picture.numbers["speed"]
     assert "over plain SGD at the same rate, by step 900: faster than it" in told(picture)
     assert "Adam" not in told(picture)
@@ -110,7 +110,7 @@ def test_a_run_that_left_the_valley_floor_has_no_speed():
     gone = (table["run"] == "slow") & (table["pair"] == "2-3")
     table.loc[gone, "loss"] = 5.0
     picture = laid_out(optimisers, [table, losses])
-    assert "is not determined (no drift in 1 of 3 pairs)" in picture.caption
+    assert "is not determined (no drift on the valley floor in 1 of 3 pairs)" in picture.caption
     assert "its replicas had left the valley floor" in picture.numbers["speed"]
 
 

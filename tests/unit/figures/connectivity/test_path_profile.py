@@ -56,7 +56,7 @@ NUMBERS = [
 
 
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(tmp_path):
-    check(path_profile, profile_tables(), FINDINGS, tmp_path, NUMBERS)
+    check(path_profile, profile_tables(), FINDINGS, tmp_path, NUMBERS, comparable=1.2)
 
 
 def test_few_positions_and_two_pairs_are_enough():
@@ -67,7 +67,7 @@ def test_few_positions_and_two_pairs_are_enough():
     ("limit", "words"),
     [
         (
-            {"low_loss": 5.0},
+            {"comparable": 5.0},
             "within 5 times the higher end's loss (full markers): Tr H is higher for AutoNEB; is not told",
         ),
         ({"middle": [0.0, 0.2]}, "middle: 0 to 0.2"),
@@ -82,11 +82,11 @@ def test_each_limit_is_told_and_changes_what_is_seen(limit, words):
 
 
 def test_no_finder_within_the_limit_is_said():
-    assert "(full markers): Tr H of none." in drawn(path_profile, profile_tables(), low_loss=1.01).caption
+    assert "(full markers): Tr H of none." in drawn(path_profile, profile_tables(), comparable=1.01).caption
 
 
 def test_pairs_that_scatter_around_no_rise_show_none():
-    picture = drawn(path_profile, profile_tables(middle=1, dip=1, factors=SCATTER))
+    picture = drawn(path_profile, profile_tables(middle=1, dip=1, factors=SCATTER), comparable=1.2)
     assert "Tr H is not told apart from the ends (1 [0.032, 31] times)" in picture.caption
     assert "Tr H is not told apart for AutoNEB" in picture.caption
     words = told(picture)
@@ -126,7 +126,7 @@ def test_curves_are_geometric_means_of_their_own_table():
 
 
 def test_paths_of_high_loss_have_open_markers():
-    figure = drawn(path_profile, profile_tables()).figure
+    figure = drawn(path_profile, profile_tables(), comparable=1.2).figure
     (panel,) = (axes for axes in figure.axes if "middle / ends" in axes.get_xlabel())
     marks = [point.lines[0] for point in panel.containers]
     fills = [mark.get_fillstyle() for mark in marks]
@@ -149,6 +149,6 @@ def test_what_a_logarithmic_axis_cannot_show_is_said():
 def test_huge_intervals_are_cut_and_that_is_said():
     huge = profile_tables(factors=(1e4, 1e-4, 1.0))
     # The longest caption: every finder is low in loss.
-    caption = laid_out(path_profile, huge, low_loss=200.0).caption
+    caption = laid_out(path_profile, huge, comparable=200.0).caption
     assert "Intervals are cut a factor of 30 beyond the means" in caption
     assert "Intervals are cut" not in drawn(path_profile, profile_tables()).caption

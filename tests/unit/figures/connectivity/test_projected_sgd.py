@@ -12,10 +12,12 @@ RUNS = ["momentum", "descent", "noise"]
 
 def test_the_findings_are_told_and_the_bytes_are_the_same(tmp_path):
     findings = [
-        "moves outward, to the nearer end of the path: by t_eff = 30 its mean outward displacement from "
-        "starts in 0.2 to 0.8 is 0.15 [0.143, 0.157] of the path",
+        "By t_eff = 30 replicas",
+        "with the 36 of 36 that left it (filled) the mean moves outward, to the nearer end (0.15 [0.143, "
+        "0.157])",
+        "Starts in 0.2 to 0.8",
         "SGD minus full-batch descent: 0.0135 [0.0128, 0.0142] by t_eff = 3.",
-        "Of 36 replicas 36 end outward and uphill, 36 off the valley floor",
+        "36 replicas end outward and uphill",
         "over 3 independent pairs of minima",
     ]
     shared = (
@@ -47,7 +49,7 @@ def test_two_repeats_are_enough():
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ({"inside": [0.25, 0.75]}, "from starts in 0.25 to 0.75"),
+        ({"inside": [0.25, 0.75]}, "Starts in 0.25 to 0.75"),
         ({"off_floor": 6.0}, "minibatch loss above 6 times the path's"),
         ({"late": 0.5}, "mean over the last 0.5 of the run): 0 of 36"),
     ],
@@ -59,7 +61,7 @@ def test_each_limit_is_told_and_changes_what_is_seen(limit, words):
     before, after = (drawn(projected_sgd, [table, losses], **given) for given in ({}, limit))
     assert words in told(after)
     assert words not in told(before)
-    counted = [picture.caption.split("Of ")[1].split("(filled)")[0] for picture in (before, after)]
+    counted = [picture.caption.split("with the ")[1].split("that left")[0] for picture in (before, after)]
     assert counted[0] != counted[1]
 
 
@@ -70,7 +72,7 @@ def test_scatter_around_zero_is_no_displacement():
     moved = 1e-4 * sign * table["step"] * np.sign(table["start"] - 0.5) * (table["run"] == "momentum")
     table["position"] = (table["start"] + moved).clip(0, 1)
     words = told(drawn(projected_sgd, [table, losses]))
-    assert "shows no direction on the path" in words
+    assert "the mean moves in no direction that is shown" in words
     assert "goes outward beyond descent (the interval excludes 0): none" in words
     assert "goes inward beyond descent (the interval excludes 0): none" in words
     assert "not shown to differ between start and end" in words
@@ -78,7 +80,7 @@ def test_scatter_around_zero_is_no_displacement():
 
 def test_motion_inward_is_not_called_outward():
     words = told(drawn(projected_sgd, sgd_tables(RUNS, SPEED | {"momentum": -1e-4})))
-    assert "moves inward, away from the nearer end of the path: by t_eff = 30 its mean outward" in words
+    assert "the mean moves inward, away from the nearer end (-" in words
     assert "that have moved outward by t_eff = 30: 0 of 36" in words
     assert "of the run): 36 of 36" in words
     assert "lower at the end than at the start (-0.00" in words
@@ -98,8 +100,11 @@ def test_replicas_off_the_floor_are_filled_and_left_out_of_those_on_it():
     gone = table["replica"] % 2 == 0
     table.loc[gone, "position"] = (table["position"] + table["start"]) / 2  # half as far
     picture = drawn(projected_sgd, [table.assign(loss=np.where(gone, 5.0, 0.02)), losses])
-    assert "that of replicas on the valley floor 0.15 [0.143, 0.157]" in picture.caption
-    assert "18 off the valley floor (filled)" in picture.caption
+    assert (
+        "that are on the valley floor move outward, to the nearer end (0.15 [0.143, 0.157] of"
+        in picture.caption
+    )
+    assert "with the 18 of 36 that left it (filled)" in picture.caption
     lines = [line for line in picture.figure.axes[3].lines if line.get_marker() in "osD"]
     filled = [line.get_markerfacecolor() != "none" for line in lines]
     assert [len(line.get_xdata()) for line in lines] == 6 * [6]
