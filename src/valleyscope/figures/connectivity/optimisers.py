@@ -83,7 +83,7 @@ def draw(
     told = [names for names in FAIR.values() if names in ratios] or ratios
     found = "; ".join(_sentence(names, ratios[names][0]) for names in told)
     caption = (
-        f"Per step along the path, {found}. A drift is outward, with most replicas on the valley floor. Grey points: single "
+        f"Per step along the path, {found}. Grey points: single "
         f"pairs. {clause}{repeats(table, 'pair', scale=f'speeds up to {reach:g} of the path')}"
     )
     off = {run: ~final_changes(table, path_losses, run, **limits)["on_floor"] for run in runs}
