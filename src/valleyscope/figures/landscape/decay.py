@@ -157,7 +157,7 @@ def _legend(figure: Figure, colours: dict, any_beyond: bool) -> None:
 
 
 def _gamma(values: pd.Series) -> str:
-    return quoted(values, 2, form="f")
+    return quoted(values, 3, form="f")
 
 
 def _rate(values: pd.Series) -> str:
@@ -194,7 +194,7 @@ def _numbers(slopes: pd.DataFrame, criteria: pd.DataFrame, sigma: float, at: flo
         "Δ₁": (criteria, {"criterion": "delta1"}),
     }
     numbers = {
-        "γ": "slope of log (k+1)²Δ₂, or of log (k+1)Δ₁, on log (k+1), mean over seeds; 0 is the claimed rate"
+        "γ": "slope of log (k+1)²Δ₂, or of log (k+1)Δ₁, on log (k+1), mean over seeds; 0 is the claimed rate, and that of fixed weights once L_k has settled"
     }
     for regime in regimes_of(criteria):
         for name, (rows, kind) in kinds.items():

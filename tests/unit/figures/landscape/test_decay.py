@@ -29,18 +29,18 @@ def tables(stars=STARS, **options):
 def test_the_finding_is_in_the_caption_and_the_bytes_are_the_same(tmp_path):
     findings = [
         "On the trajectory Δ₂ ~ k^(γ−2) (expected next sample, full space, σ = 0.001) decays more slowly",
-        "more slowly than k⁻² (γ = 0.25 [0.23, 0.27])",
-        "at minimisers at a rate consistent with k⁻² (γ = 0.00 [-0.02, 0.02])",
-        "At fixed random weights, by algebra k⁻², γ = 0.00 [-0.02, 0.02].",
+        "more slowly than k⁻² (γ = 0.250 [0.230, 0.270])",
+        "at minimisers at a rate consistent with k⁻² (γ = 0.000 [-0.020, 0.020])",
+        "At fixed random weights, by algebra k⁻², γ = 0.000 [-0.020, 0.020].",
         "5 seeds of weights and data order; N = 1,000.",
     ]
     numbers = [
-        "γ of Δ₂ in D = 4, at minimisers, single next sample, k = 8 to 16: 0.00 [-0.02, 0.02]",
-        "γ of Δ₂ in D = 4, at minimisers, expected next sample, k = 8 to 16: 0.00 [-0.02, 0.02]",
-        "γ of Δ₂ in full space, on the trajectory, single next sample, k = 8 to 64: 0.25 [0.23, 0.27]",
-        "γ of Δ₁, on the trajectory, expected next sample, k = 8 to 64: 0.25 [0.23, 0.27]",
-        "fixed random weights, single next sample, σ = 0.001: 0.00 [-0.02, 0.02]",
-        "fixed trained weights, expected next sample, σ = 0.001: 0.00 [-0.02, 0.02]",
+        "γ of Δ₂ in D = 4, at minimisers, single next sample, k = 8 to 16: 0.000 [-0.020, 0.020]",
+        "γ of Δ₂ in D = 4, at minimisers, expected next sample, k = 8 to 16: 0.000 [-0.020, 0.020]",
+        "γ of Δ₂ in full space, on the trajectory, single next sample, k = 8 to 64: 0.250 [0.230, 0.270]",
+        "γ of Δ₁, on the trajectory, expected next sample, k = 8 to 64: 0.250 [0.230, 0.270]",
+        "fixed random weights, single next sample, σ = 0.001: 0.000 [-0.020, 0.020]",
+        "fixed trained weights, expected next sample, σ = 0.001: 0.000 [-0.020, 0.020]",
         "no σ* in some seed: none",
         "left out: 0",
     ]
@@ -133,4 +133,4 @@ def test_the_control_is_read_at_the_nearest_sigma_that_it_has():
     moved = slopes["regime"].isin(["random", "trained"])
     slopes["sigma"] = slopes["sigma"].mask(moved, 2e-3)
     far = pd.concat([fixed, fixed.assign(sigma=1.0, estimate=7.0)])
-    assert "γ = 0.00 [-0.02, 0.02]." in drawn(decay, [criteria, far, slopes, validity]).caption
+    assert "γ = 0.000 [-0.020, 0.020]." in drawn(decay, [criteria, far, slopes, validity]).caption
