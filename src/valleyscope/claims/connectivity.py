@@ -321,7 +321,7 @@ def b5(drift_exponents, drift_velocities, *, exponent) -> Evidence:
     figure="optimisers",
     threshold="faster",
 )
-def b6(projected_sgd, path_losses, *, faster, inside, off_floor, late, reach) -> Evidence:
+def b6(projected_sgd, path_losses, *, faster, inside, off_floor, kept, late, reach) -> Evidence:
     """An optimiser holds if it moves outward more than `faster` times as fast as its fair partner.
 
     At equal η momentum has a rate ten times higher: the control. A pair in which a run did not move outward,
@@ -330,7 +330,7 @@ def b6(projected_sgd, path_losses, *, faster, inside, off_floor, late, reach) ->
     windows = {"inside": inside, "off_floor": off_floor, "late": late}
 
     def speeds(over: str, under: str) -> pd.Series:
-        return speed_ratio(projected_sgd, path_losses, over, under, reach=reach, **windows)[0]
+        return speed_ratio(projected_sgd, path_losses, over, under, reach=reach, kept=kept, **windows)[0]
 
     def stayed(run: str) -> float:
         return final_changes(projected_sgd, path_losses, run, **windows)["on_floor"].mean()

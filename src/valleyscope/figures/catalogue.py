@@ -238,7 +238,7 @@ FIGURES = {
             "projected_sgd": "pair run replica start step t_eff position loss step_size",
             "path_losses": "variant kind pair position train_loss",
         },
-        ("inside", "off_floor", "late", "reach"),
+        ("inside", "off_floor", "kept", "late", "reach"),
     ),
     "unprojected": Figure(
         "connectivity",

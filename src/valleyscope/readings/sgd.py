@@ -5,6 +5,7 @@ share a path. Windows and limits stand in the configuration under `readings`:
 
     inside      starts whose drift is judged: further out the ends stop it
     off_floor   minibatch loss over the path's from which a replica has left the valley floor
+    kept        share of replicas on the valley floor from which a run has a speed
     late        last share of a run, over which minibatch losses are averaged: one period has few
     reach       share of the path beyond which replicas from the outer starts come near the end
 """
@@ -112,13 +113,20 @@ def floor_share(table: pd.DataFrame, path_losses: pd.DataFrame, run: str, step: 
 
 
 def speed_ratio(
-    table: pd.DataFrame, path_losses: pd.DataFrame, over: str, under: str, *, reach: float, **limits
+    table: pd.DataFrame,
+    path_losses: pd.DataFrame,
+    over: str,
+    under: str,
+    *,
+    reach: float,
+    kept: float,
+    **limits,
 ) -> tuple[pd.Series, int]:
     """Outward displacement of one run over that of another, by pair, and the step at which they are taken.
 
     Both from the starts that both have, at the last step they share before either has moved `reach` of the
-    path in the mean; NaN in a pair in which either has not moved outward, or has fewer than half of its
-    replicas left on the valley floor: elsewhere a displacement along the path is no drift.
+    path in the mean; NaN in a pair in which either has not moved outward, or has a smaller share
+    than `kept` of its replicas left on the valley floor: elsewhere a displacement along the path is no drift.
     """
     means = by_start(directed(table, limits["inside"]), ["outward"])
     both = means[means["run"].isin([over, under]) & (means["step"] > 0)]
@@ -128,7 +136,7 @@ def speed_ratio(
     step = int(within.index[-1] if len(within) else farthest.index[0])
     moved = wide.xs(step, level="step").groupby("pair").mean()
     floor = pd.DataFrame({run: floor_share(table, path_losses, run, step, **limits) for run in (over, under)})
-    drifts = (moved > 0).all(axis=1) & (floor >= 0.5).all(axis=1)
+    drifts = (moved > 0).all(axis=1) & (floor >= kept).all(axis=1)
     return (moved[over] / moved[under]).where(drifts), step
 
 

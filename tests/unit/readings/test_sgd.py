@@ -29,7 +29,7 @@ from valleyscope.readings.sgd import (
 )
 
 INSIDE = LIMITS["inside"]
-SPEEDS = FLOOR | {"reach": LIMITS["reach"]}
+SPEEDS = FLOOR | {name: LIMITS[name] for name in ("reach", "kept")}
 
 
 def test_outward_is_towards_the_nearer_end_and_undefined_from_the_middle():

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter
 from valleyscope.figures.captions import listed, repeats, worded
 from valleyscope.figures.panels import CUT, band, cut, points
 from valleyscope.figures.style import COLOURS, Picture, new_figure
-from valleyscope.readings.branching import MEASURES, lags, line_barriers, rises, vanishing_times
+from valleyscope.readings.branching import MEASURES, bulges, lags, line_barriers, rises, vanishing_times
 from valleyscope.readings.intervals import quoted, side
 
 QUANTITIES = {
@@ -54,6 +54,7 @@ def draw(
         | _times(gone, vanished)
         | _last(barriers, resolved)
         | _lines(ratios)
+        | _bulges(bulges(children))
         | _definition(children)
     )
     return Picture(figure, caption, numbers)
@@ -240,6 +241,14 @@ def _lines(ratios: pd.DataFrame) -> dict[str, str]:
         f"highest loss over the higher end's, between children of step {first:g}": quoted(
             by["children", first], log=True
         ),
+    }
+
+
+def _bulges(ratios: pd.DataFrame) -> dict[str, str]:
+    """What B11 judges: loss on the line from a checkpoint to the run's end over the chord between its ends."""
+    return {
+        f"highest loss over the chord, from step {branch:g} to the end": quoted(rows["ratio"], log=True)
+        for branch, rows in ratios[ratios["line"] == "checkpoint"].groupby("branch")
     }
 
 

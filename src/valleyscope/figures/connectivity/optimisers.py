@@ -51,6 +51,7 @@ def draw(
     *,
     inside: Window,
     off_floor: float,
+    kept: float,
     late: float,
     reach: float,
 ) -> Picture:
@@ -63,7 +64,7 @@ def draw(
     )
     limits = {"inside": inside, "off_floor": off_floor, "late": late}
     ratios = {
-        names: speed_ratio(table, path_losses, *names, reach=reach, **limits)
+        names: speed_ratio(table, path_losses, *names, reach=reach, kept=kept, **limits)
         for names in RATIOS
         if set(names) <= set(runs)
     }
@@ -88,7 +89,9 @@ def draw(
     )
     off = {run: ~final_changes(table, path_losses, run, **limits)["on_floor"] for run in runs}
     return Picture(
-        figure, caption, _speeds(ratios, shared, inside, reach) | _steps(sizes) | _off(off, off_floor, late)
+        figure,
+        caption,
+        _speeds(ratios, shared, inside, reach, kept) | _steps(sizes) | _off(off, off_floor, late),
     )
 
 
@@ -133,7 +136,7 @@ def _verdict(ratio: pd.Series) -> str:
     return worded(ratio, "faster than", "slower than", "not shown to differ from", 1, log=True)
 
 
-def _speeds(ratios: dict, shared: list[float], inside: Window, reach: float) -> dict[str, str]:
+def _speeds(ratios: dict, shared: list[float], inside: Window, reach: float, kept: float) -> dict[str, str]:
     told = {
         f"speed of {IN_WORDS[over]} over {IN_WORDS[under]}, by step {step}": f"{_verdict(ratio)}"
         + (f" it ({quoted(ratio, log=True)} times)" if ratio.notna().all() else "")
@@ -142,7 +145,8 @@ def _speeds(ratios: dict, shared: list[float], inside: Window, reach: float) -> 
     how = (
         f"outward displacement over steps, from the starts in {span(inside)} that both runs have (all runs: "
         f"{listed(shared)}; not 0.5), up to the last step they share before the mean of either exceeds {reach:g} of the "
-        "path; none in a pair where one of them did not move outward or most of its replicas had left the valley floor"
+        "path; none in a pair where one of them did not move outward or less than "
+        f"{kept:g} of its replicas were on the valley floor"
     )
     return told | {"speed": how}
 

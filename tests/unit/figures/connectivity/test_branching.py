@@ -33,6 +33,8 @@ def test_the_findings_are_told_and_the_bytes_are_the_same(tmp_path):
         "is shown to rise above its higher end: no step",
         "rises in no parent: step 0, 25, 75, 150, 300",
         "between children of step 0: 151 [117, 193]",
+        "highest loss over the chord, from step 0 to the end: ",
+        "highest loss over the chord, from step 300 to the end: ",
         "(21 positions for the loss)",
     ]
     check(branching, children_tables(), findings, tmp_path, numbers)
