@@ -45,12 +45,17 @@ class Cell:
     log: bool = False
 
     @property
+    def logarithmic(self) -> bool:
+        """Whether the interval is taken in logarithms: wanted, and every value is above 0."""
+        return self.log and bool((np.asarray(self.values, np.float64) > 0).all())
+
+    @property
     def interval(self) -> Interval:
         """Mean, low, high; NaN with fewer than two values or where a repeat has none."""
         values = np.asarray(self.values, np.float64)
         if len(values) < 2 or not np.isfinite(values).all():
             return (np.nan,) * 3
-        return log_interval(values) if self.log and (values > 0).all() else student_interval(values)
+        return log_interval(values) if self.logarithmic else student_interval(values)
 
     @property
     def verdict(self) -> str:
@@ -69,7 +74,7 @@ class Cell:
     def repeats_to_decide(self) -> int:
         """Repeats at which the interval would lie on one side, with the mean and spread of those at hand."""
         values, edge = np.asarray(self.values, np.float64), self.threshold
-        if self.log and (values > 0).all():
+        if self.logarithmic:
             values, edge = np.log(values), np.log(edge)
         mean = abs(values.mean()) if self.side == "within" else values.mean()
         count = np.arange(2, MOST_REPEATS + 1)

@@ -61,7 +61,7 @@ def draw(
     for panel in panels.values():
         plain_ticks(panel.yaxis)
     ratios = _ratios(curvature, middle)
-    low = {(v, kind) for v, kind in barriers(losses) if low_in_loss(losses, comparable, kind, v)}
+    low = {(v, kind) for v, kind in _keys(losses) if low_in_loss(losses, comparable, kind, v)}
     trimmed.append(_draw_ratios(tall, ratios, low))
     _draw_legend(figure, kinds_of(curvature))
     ends = repeats(rows_of(curvature), "pair", scale=f"middle: {span(middle)}, scale not taken out")
