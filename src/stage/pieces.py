@@ -1,0 +1,53 @@
+"""Pieces of a long job, kept beside its output until it ends: one that is killed goes on where it was."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from valleyscope.artifacts import digest, file_sha256, read_json, read_table, write_json, write_table
+
+SRC = Path(__file__).parents[1]
+
+
+def key(meta: dict) -> str:
+    """What a piece depends on: settings and inputs of the call, and the sources that it has loaded."""
+    files = {str(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
+    sources = {str(path): file_sha256(path) for path in map(Path, files) if path.is_relative_to(SRC)}
+    return digest({"call": meta["sha256_of_settings_and_inputs"], "sources": sources})
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A folder of finished pieces; those of another key are computed anew."""
+
+    folder: Path
+    key: str
+
+    @classmethod
+    def of(cls, out: Path, meta: dict) -> "Pieces":
+        """Those of the job that writes `out`."""
+        return cls(out.with_name(f"pieces_{out.name}"), key(meta))
+
+    def tables(self, name: str, compute: Callable[[], dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+        """The tables of one piece, by `compute` unless an interrupted call left them.
+
+        They are read from their files either way, so that an interruption changes no byte of the result.
+        """
+        mark = self.folder / f"{name}.json"
+        if not (mark.exists() and read_json(mark)["key"] == self.key):
+            tables = compute()
+            for table_name, table in tables.items():
+                write_table(table, self._path(name, table_name), {}, may_be_empty=table.columns)
+            write_json({"key": self.key, "tables": list(tables)}, mark)
+        return {table: read_table(self._path(name, table), []) for table in read_json(mark)["tables"]}
+
+    def remove(self) -> None:
+        """The job has ended."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, name: str, table: str) -> Path:
+        return self.folder / f"{name}_{table}.csv"
