@@ -148,7 +148,7 @@ class DataOperator(Operator):
     def _matmat(self, V: Tensor) -> Tensor:
         # One pass over the data for all columns, so that they share what has to be rebuilt.
         images = torch.zeros(V.shape[1], self.size, dtype=self.dtype, device=self.device)
-        together = TOGETHER // self.size if self.samples == 1 else 1
+        together = TOGETHER // self.size if self.samples == 1 and self.graph_kept else 1
         for product in self._each_product():
             if min(together, V.shape[1]) > 1:
                 return self._mapped_product(product, V.T, together).T.contiguous()
@@ -263,6 +263,20 @@ class DataOperator(Operator):
                 "a sample's loss depends on the rest of its batch (batch norm in train mode?); "
                 "call model.eval() or use per-sample layers"
             )
+
+
+def fewest_lengths(sizes: Sequence[int], most: int) -> int:
+    """A number of samples from most / 2 to `most` for which evenly cut batches have the fewest lengths."""
+
+    def lengths(piece: int) -> set[int]:
+        counts = [-(-total // piece) for total in sizes]
+        return {
+            length
+            for total, count in zip(sizes, counts, strict=True)
+            for length in (total // count, -(-total // count))
+        }
+
+    return max(range(-(-most // 2), most + 1), key=lambda piece: (-len(lengths(piece)), piece))
 
 
 def sample_losses(losses: Tensor, batch) -> Tensor:
