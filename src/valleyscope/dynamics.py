@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value
 
 from valleyscope.engine import batches
-from valleyscope.engine.weights import LossFunction, losses_at, mapped, require_finite
+from valleyscope.engine.weights import LossFunction, losses_at, require_finite, row_gradients
 from valleyscope.errors import InputError
 from valleyscope.paths import Path
 
@@ -69,7 +68,7 @@ def stochastic_gradients(
         each = losses(vector, batch)
         return (each * signs.to(each) if drawn else each).mean(), each.mean()
 
-    gradients = mapped(grad_and_value(signed_mean, has_aux=True))
+    gradients = row_gradients(signed_mean)
 
     def evaluate(weights: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if drawn:
@@ -77,7 +76,7 @@ def stochastic_gradients(
             batch = batches.taken(data, chosen)
         else:
             batch = batches.each_tensor(data, lambda part: part.expand(len(weights), *part.shape))
-        gradient, (_, mean) = gradients(weights, batch)
+        gradient, _, mean = gradients(weights, batch)
         return gradient, mean
 
     return evaluate

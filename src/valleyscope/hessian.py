@@ -15,7 +15,7 @@ from torch.func import grad, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from valleyscope.engine import batches
-from valleyscope.engine.compiled import require_compiler
+from valleyscope.engine.compiled import program, require_compiler
 from valleyscope.engine.operators import (
     DataOperator,
     Piece,
@@ -28,8 +28,6 @@ from valleyscope.engine.operators import (
 )
 from valleyscope.engine.weights import LossFunction, losses_with, select_parameters
 from valleyscope.errors import InputError
-
-SHAPES = 256  # of batches that one process may compile
 
 
 class HessianOperator(DataOperator):
@@ -101,7 +99,7 @@ class HessianOperator(DataOperator):
             yield from super()._each_product()
             return
         for _, part in self._parts():
-            yield lambda directions, again, part=part: self._tangent(part, directions, compiled_tangent)
+            yield lambda directions, again, part=part: self._tangent(part, directions, program(tangent))
 
     def _tangent(self, batch, directions: list[Tensor], function: Callable) -> list[Tensor]:
         """The product with the Hessian of Σ ℓ_i / n over a piece of the data, forward over reverse."""
@@ -131,6 +129,3 @@ def tangent(losses: Callable, weights: dict[str, Tensor], directions: dict[str, 
     """Derivative of ∇ Σ ℓ_i along `directions`, by name, at `weights`; losses: see `weights.losses_with`."""
     gradient = grad(lambda tensors: losses(tensors, batch).sum())
     return jvp(gradient, (weights,), (directions,))[1]
-
-
-compiled_tangent = torch.compile(tangent, fullgraph=True, dynamic=False, recompile_limit=SHAPES)

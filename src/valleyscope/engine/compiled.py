@@ -1,9 +1,20 @@
-"""What torch.compile needs on this machine."""
+"""Compiled programs: what torch.compile needs on this machine, and whether gradients of replicas take it.
+
+A program is compiled once for each shape of its arguments, ten seconds or so each, and kept in a folder that
+later processes read. That pays where one shape is called thousands of times.
+"""
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from valleyscope.errors import InputError
+
+SHAPES = 256  # of one program in a process
+_wanted = False
 
 
 def compiler() -> str | None:
@@ -21,3 +32,33 @@ def require_compiler() -> None:
         raise InputError(
             "compiled=True needs a C++ compiler (g++ or clang); install one or leave compiled out"
         )
+
+
+@contextmanager
+def compiled_gradients(folder: Path) -> Iterator[None]:
+    """Inside the block gradients of replicas run as programs, which `folder` keeps for later processes.
+
+    Call it before anything is compiled: torch reads the folder's name once.
+    """
+    global _wanted
+    require_compiler()
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder.absolute())
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of processes beside the job
+    before, _wanted = _wanted, True
+    try:
+        yield
+    finally:
+        _wanted = before
+
+
+def wanted() -> bool:
+    """Whether gradients of replicas are to be compiled."""
+    return _wanted
+
+
+@cache
+def program(function: Callable) -> Callable:
+    """`function` as a program: of functions among its arguments only the code counts, not what they hold."""
+    import torch  # and its compiler, a second or two: only where it is wanted
+
+    return torch.compile(function, fullgraph=True, dynamic=False, recompile_limit=SHAPES)

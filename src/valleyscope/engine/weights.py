@@ -9,15 +9,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, vmap
 
-from valleyscope.engine import batches
+from valleyscope.engine import batches, compiled
 from valleyscope.errors import InputError
 
 LossFunction = Callable[[nn.Module, object], Tensor]
+TOGETHER = 8  # points of a compiled program: fewer cost more calls, more fall out of the cache
 
 
 def select_parameters(model: nn.Module, params: list[str] | None = None) -> dict[str, nn.Parameter]:
@@ -56,14 +59,15 @@ def at_weights(model: nn.Module, vector: Tensor) -> Iterator[nn.Module]:
     """The model with its weights set to `vector` (N,) inside the block, restored after it."""
     before = flat_weights(model)
     try:
-        _assign(model, vector)
+        assign(model, vector)
         yield model
     finally:
-        _assign(model, before)
+        assign(model, before)
 
 
 @torch.no_grad()
-def _assign(model: nn.Module, vector: Tensor) -> None:
+def assign(model: nn.Module, vector: Tensor) -> None:
+    """Set the model's weights to `vector` (N,)."""
     parameters = select_parameters(model)
     for name, values in unflatten(vector, parameters).items():
         parameters[name].copy_(values)
@@ -132,7 +136,61 @@ def replica_gradients(
     def mean_loss(vector: Tensor, batch) -> Tensor:
         return losses(vector, batch).mean()
 
-    return mapped(grad_and_value(mean_loss))
+    return row_gradients(mean_loss)
+
+
+def row_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
+    """The gradients of function(w, batch) -> scalar at many points, by one pass back through all of them.
+
+    (weights (R, N), batches with R first) -> gradients (R, N), values (R,). A value may come with another, as
+    a pair (value, other): then others (R,), without gradient, are returned after the values.
+    Row r of ∂(Σ_s f(w_s)) is ∂f(w_r): the sum costs one graph, where mapping the gradient costs more calls.
+    Inside `compiled.compiled_gradients` points go through a program, TOGETHER at a time, the rest one by one.
+    """
+    several, alone = mapped(function), partial(_alone, function)
+
+    def evaluate(weights: Tensor, batch) -> tuple[Tensor, ...]:
+        if not compiled.wanted():
+            return _backward(alone if len(weights) == 1 else several, weights, batch)
+        program = partial(compiled.program(_mapped), function)
+        parts = [
+            _backward(program, weights[start:stop], _own(batch, start, stop))
+            for start, stop in pairwise(_edges(len(weights)))
+        ]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+    return evaluate
+
+
+def _backward(values: Callable, weights: Tensor, batch) -> tuple[Tensor, ...]:
+    """Gradients, values and others of values(rows, batch), a tensor (R,) or a pair of them."""
+    with torch.enable_grad():
+        rows = weights.detach().requires_grad_(True)
+        found = values(rows, batch)
+        first, *others = found if isinstance(found, tuple) else (found,)
+        (gradients,) = torch.autograd.grad(first.sum(), rows)
+    return gradients, first.detach(), *(other.detach() for other in others)
+
+
+def _mapped(function: Callable, rows: Tensor, batch):
+    return vmap(function)(rows, batch)
+
+
+def _alone(function: Callable, rows: Tensor, batch):
+    """One point needs no map: the same values, bit for bit, in half the time."""
+    found = function(rows[0], batches.taken(batch, 0))
+    return tuple(value[None] for value in found) if isinstance(found, tuple) else found[None]
+
+
+def _edges(count: int) -> list[int]:
+    """Where the parts of `count` points begin and end: of TOGETHER, then of one."""
+    whole = count - count % TOGETHER
+    return [*range(0, whole, TOGETHER), *range(whole, count + 1)]
+
+
+def _own(batch, start: int, stop: int):
+    """Some rows of a batch as tensors of their own: a program is made for one layout in memory."""
+    return batches.each_tensor(batch, lambda part: part[start:stop].contiguous())
 
 
 def mapped(function: Callable, in_dims: tuple = (0, 0), chunk: int | None = None) -> Callable:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from valleyscope.engine import batches
-from valleyscope.engine.weights import LossFunction, require_finite
+from valleyscope.engine.weights import LossFunction, assign, flat_weights, replica_gradients, require_finite
 from valleyscope.errors import InputError
 
 
@@ -88,7 +88,9 @@ def train(
     if s.batch > total:
         raise InputError(f"batch = {s.batch} is larger than the data, {total} samples")
     generator = torch.Generator().manual_seed(seed)
-    optimiser = s.build(model.parameters())
+    gradients = replica_gradients(model, loss_fn)
+    weights = flat_weights(model)[None].requires_grad_(True)  # one tensor: an optimiser's calls cost once
+    optimiser = s.build([weights])
     steps_an_epoch = total // s.batch
     steps = s.epochs * steps_an_epoch
     records = []
@@ -110,11 +112,10 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         chosen = order[position * s.batch : (position + 1) * s.batch]
-        loss = loss_fn(model, batches.taken(data, chosen)).mean()
+        weights.grad, loss = gradients(weights, batches.taken(data, chosen[None]))
         require_finite(loss, f"training loss at step {step}")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
         optimiser.step()
+        assign(model, weights.detach()[0])
         on_step(step + 1)
         recent.append(loss.item())
         if (step + 1) % s.record_every == 0 or step + 1 == steps:

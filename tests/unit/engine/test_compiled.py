@@ -1,7 +1,10 @@
 import pytest
+import torch
 
-from valleyscope.engine.compiled import compiler, require_compiler
+from valleyscope.engine import weights
+from valleyscope.engine.compiled import compiled_gradients, compiler, require_compiler, wanted
 from valleyscope.errors import InputError
+from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
 
 
 @pytest.fixture
@@ -36,3 +39,41 @@ def test_the_one_that_cxx_names_is_taken_or_missed(folder, monkeypatch):
     assert compiler() == mine
     monkeypatch.setenv("CXX", "gone")
     assert compiler() is None
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
+def test_compiled_gradients_equal_those_of_the_loss_alone(rng, tmp_path, monkeypatch):
+    """Four points, two programs' calls, against one backward pass each in float64."""
+    monkeypatch.setattr(weights, "TOGETHER", 2)
+    settings = {"vocab_size": 11, "context": 5, "depth": 1, "width": 8, "heads": 2, "kv_heads": 1}
+    model = Transformer(ModelSettings(**settings))
+    points = 0.3 * torch.randn(4, sum(p.numel() for p in model.parameters()), generator=rng)
+    data = torch.randint(11, (4, 3, 6), generator=rng)
+    gradients = weights.replica_gradients(model, sequence_losses)
+    with compiled_gradients(tmp_path):
+        found, losses = gradients(points, data)
+        assert wanted()
+    assert not wanted()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    for point, batch, gradient, loss in zip(points.double(), data, found, losses, strict=True):
+        with weights.at_weights(model.double(), point):
+            truth = sequence_losses(model, batch).mean()
+            expected = weights.flatten(torch.autograd.grad(truth, list(model.parameters())))
+        assert (gradient - expected).norm() <= 1e-5 * expected.norm()
+        assert abs(loss - truth) <= 1e-5 * truth
+
+
+def test_compiled_gradients_need_a_compiler(folder):
+    with pytest.raises(InputError, match="needs a C"), compiled_gradients(folder):
+        pass
+    assert not wanted()
+
+
+def test_parts_of_points_are_of_two_sizes(monkeypatch):
+    monkeypatch.setattr(weights, "TOGETHER", 4)
+    assert [weights._edges(count) for count in (1, 3, 4, 9)] == [
+        [0, 1],
+        [0, 1, 2, 3],
+        [0, 4],
+        [0, 4, 8, 9],
+    ]
