@@ -280,9 +280,10 @@ def in_turns(problem: Problem, calls: dict, peaks: dict) -> Iterator[dict]:
             key = list(calls)[index]
             taken[key] = took(calls[key], problem.device)[0]
         if turn:
-            for (library, method), second in taken.items():
+            unit = taken["torch", "gradient"]
+            for library, method in calls:
                 row = {"section": "products", "library": library, "method": method, "round": turn}
-                row |= {"seconds": second, "gradients": second / taken["torch", "gradient"]}
+                row |= {"seconds": taken[library, method], "gradients": taken[library, method] / unit}
                 yield problem.row | row | {"peak_bytes": peaks[library, method]}
 
 
@@ -467,7 +468,7 @@ def sections(plan: Plan, problem: Callable[[str], Problem], device: str) -> dict
     *smaller, largest = plan.sizes
     chosen["replicas"] = (40, lambda: replicas(plan, device))
     chosen["stages"] = (110, lambda: stages(problem(largest)))
-    chosen["tests"] = (60, lambda: oracle_tests(device))
+    chosen["tests"] = (90, lambda: oracle_tests(device))
     for name in (largest, *smaller):
         chosen[f"compiled {name}"] = (100, lambda name=name: compiled(problem(name)))
     return chosen
