@@ -12,15 +12,18 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import curvlinops
+import hessian_eigenthings
 import numpy as np
 import pandas as pd
-import peers
+import pyhessian
 import torch
-from peers import worst_residual
+from pyhessian.utils import hessian_vector_product
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 import stage.arguments
@@ -43,7 +46,6 @@ CONTEXT = 64  # tokens a sequence
 SEQUENCES = 64  # of the batch
 COUNT = 16  # eigenpairs
 TOLERANCE = 1e-3
-POWER = f"power iteration, at most {peers.POWER_STEPS} steps a pair"
 BLOCK = 8  # vectors in a block product
 WIDTH = 64  # N = 163,840 at depth 2 and 512 tokens
 TRAINING = TrainingSettings(
@@ -87,9 +89,37 @@ def logits(model: nn.Module, batch: Tensor) -> Tensor:
     return model(batch[:, :-1])
 
 
+def mean_token_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
+
+
 def losses_of(outputs: Tensor, batch: Tensor) -> Tensor:
     losses = nn.functional.cross_entropy(outputs.flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
     return losses.view(len(batch), -1).mean(1)
+
+
+def curvlinops_hessian(problem: Problem) -> curvlinops.HessianLinearOperator:
+    inputs, targets = problem.batch[:, :-1], problem.batch[:, 1:].flatten()
+    return curvlinops.HessianLinearOperator(
+        nn.Sequential(problem.model, nn.Flatten(0, 1)),
+        nn.CrossEntropyLoss(),
+        list(problem.model.parameters()),
+        [(inputs, targets)],
+        num_data=targets.numel(),
+        batch_size_fn=lambda x: x.numel(),
+        check_deterministic=False,
+    )
+
+
+def pyhessian_operator(problem: Problem) -> pyhessian.hessian:
+    pair = (problem.batch[:, :-1], problem.batch[:, 1:])
+    return pyhessian.hessian(problem.model, mean_token_loss, data=pair, cuda=False)
+
+
+def eigenthings_operator(problem: Problem) -> hessian_eigenthings.HessianOperator:
+    return hessian_eigenthings.HessianOperator(
+        problem.model, [problem.batch], lambda m, b: sequence_losses(m, b).mean()
+    )
 
 
 def measure_products(problem: Problem, rounds: int) -> pd.DataFrame:
@@ -110,9 +140,20 @@ def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
     gauss_newton = GaussNewtonOperator(problem.model, logits, losses_of, problem.batch)
     fisher = FisherOperator(problem.model, logits, problem.batch)
     noise = GradientCovariance(problem.model, sequence_losses, problem.batch)
-    theirs = {name: build(problem.model, problem.batch) for name, build in peers.PRODUCTS.items()}
+    theirs = {
+        "curvlinops": curvlinops_hessian(problem),
+        "PyHessian": pyhessian_operator(problem),
+        "hessian-eigenthings": eigenthings_operator(problem),
+    }
     V = torch.randn(kept.size, BLOCK, generator=torch.Generator().manual_seed(0))
     v = V[:, 0].contiguous()
+    pieces = [x.view(p.shape) for x, p in zip(v.split([p.numel() for p in theirs["PyHessian"].params]),
+                                              theirs["PyHessian"].params, strict=True)]  # fmt: skip
+
+    def pyhessian_product() -> Tensor:
+        product = hessian_vector_product(theirs["PyHessian"].gradsH, theirs["PyHessian"].params, pieces)
+        return torch.cat([x.flatten() for x in product])
+
     calls = {  # (library, operator, way) -> (call, vectors, budget in bytes)
         ("torch", "gradient", "one vector"): (problem.gradient, 1, None),
         ("valleyscope", "Hessian", "graph kept"): (lambda: kept.matvec(v), 1, None),
@@ -128,11 +169,12 @@ def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
         ("valleyscope", "Gauss-Newton", "graph kept"): (lambda: gauss_newton.matvec(v), 1, None),
         ("valleyscope", "Fisher", "graph kept"): (lambda: fisher.matvec(v), 1, None),
         ("valleyscope", "gradient noise", "scores kept"): (lambda: noise.matvec(v), 1, None),
-        **{
-            (name, "Hessian", "one vector"): (lambda call=call: call(v), 1, None)
-            for name, call in theirs.items()
-        },
-        ("curvlinops", "Hessian", f"block of {BLOCK}"): (lambda: theirs["curvlinops"](V), BLOCK, None),
+        ("curvlinops", "Hessian", "one vector"): (lambda: theirs["curvlinops"] @ v, 1, None),
+        ("curvlinops", "Hessian", f"block of {BLOCK}"): (lambda: theirs["curvlinops"] @ V, BLOCK, None),
+        ("PyHessian", "Hessian", "one vector"): (pyhessian_product, 1, None),
+        ("hessian-eigenthings", "Hessian", "one vector"): (
+            lambda: theirs["hessian-eigenthings"].matvec(v), 1, None
+        ),
     }  # fmt: skip
     truth = kept.matvec(v)
     for name in theirs:
@@ -163,8 +205,72 @@ def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
                     peak = peaks[key] + held.get(key, 0)
                     rows.append((*key, turn, took[key], took[key] / unit, peak, budget))
                 bar.update()
+    problem.model.zero_grad(set_to_none=True)  # PyHessian leaves its graph there
     columns = ["library", "operator", "way", "round", "seconds", "gradients", "peak_bytes", "budget_bytes"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def worst_residual(operator: HessianOperator, vectors: Tensor) -> float:
+    """Largest ‖Hu − (uᵀHu) u‖ of unit columns, over the largest |uᵀHu|."""
+    images = operator.matmat(vectors).double()
+    vectors = vectors.double()
+    values = (vectors * images).sum(0)
+    return ((images - values * vectors).norm(dim=0).max() / values.abs().max()).item()
+
+
+def counted(operator, count: list[int]) -> LinearOperator:
+    """Any `@` operator in float32 for SciPy, counting products."""
+
+    def product(x: np.ndarray) -> np.ndarray:
+        count[0] += 1
+        return (operator @ torch.from_numpy(np.ascontiguousarray(x.ravel(), dtype=np.float32))).numpy()
+
+    return LinearOperator((operator.shape[0],) * 2, matvec=product, dtype=np.float32)
+
+
+def scipy_eigenpairs(operator) -> tuple[Tensor, int]:
+    count = [0]
+    start = torch.randn(operator.shape[0], generator=torch.Generator().manual_seed(0)).numpy()
+    _, vectors = eigsh(counted(operator, count), COUNT, which="LA", tol=TOLERANCE, v0=start)
+    return torch.from_numpy(np.ascontiguousarray(vectors)), count[0]
+
+
+def eigenthings_lanczos(problem: Problem, steps: int) -> tuple[Tensor, int]:
+    result = hessian_eigenthings.lanczos(
+        eigenthings_operator(problem), k=COUNT, max_iter=steps, tol=TOLERANCE, which="LA",
+        reorthogonalize=True, seed=0,
+    )  # fmt: skip
+    return result.eigenvectors.T, result.iterations
+
+
+def eigenthings_power(problem: Problem) -> tuple[Tensor, int]:
+    operator, count = eigenthings_operator(problem), [0]
+    single = operator.matvec
+
+    def product(v: Tensor) -> Tensor:
+        count[0] += 1
+        return single(v)
+
+    operator.matvec = product
+    result = hessian_eigenthings.deflated_power_iteration(
+        operator, k=COUNT, max_iter=50, tol=TOLERANCE, seed=0
+    )
+    return result.eigenvectors.T, count[0]
+
+
+def pyhessian_power(problem: Problem) -> tuple[Tensor, int]:
+    torch.manual_seed(0)
+    operator, count = pyhessian_operator(problem), [0]
+
+    def product(*arguments):
+        count[0] += 1
+        return hessian_vector_product(*arguments)
+
+    with patch.object(sys.modules["pyhessian.hessian"], "hessian_vector_product", product):
+        _, vectors = operator.eigenvalues(maxIter=50, tol=TOLERANCE, top_n=COUNT)
+    problem.model.zero_grad(set_to_none=True)
+    flat = [torch.cat([x.flatten() for x in pieces]).detach() for pieces in vectors]
+    return torch.stack(flat, dim=1), count[0]
 
 
 def measure_solvers(problem: Problem, rounds: int) -> pd.DataFrame:
@@ -175,30 +281,26 @@ def measure_solvers(problem: Problem, rounds: int) -> pd.DataFrame:
         return result.vectors, result.matvecs
 
     check = problem.hessian()
-    wanted = (problem.model, problem.batch, COUNT, TOLERANCE)
     # The library's own limit does not look at residuals: give it the fewest steps, by tens, that reach them.
     for steps in range(40, 200, 10):
-        if worst_residual(check, peers.eigenthings_lanczos(*wanted, steps)[0]) <= TOLERANCE:
+        if worst_residual(check, eigenthings_lanczos(problem, steps)[0]) <= TOLERANCE:
             break
     else:
         raise InputError(f"hessian-eigenthings' Lanczos did not reach {TOLERANCE} in {steps} steps")
     solvers = {  # (library, method) -> (call, rounds)
         ("valleyscope", "Lanczos"): (lambda: ours("lanczos"), rounds),
-        **{
-            ("SciPy", f"eigsh on {owner} Hessian"): (
-                lambda build=build: peers.scipy_eigenpairs(build(), COUNT, TOLERANCE), rounds
-            )
-            for owner, build in (
-                ("valleyscope's", problem.hessian),
-                ("curvlinops'", lambda: peers.curvlinops_hessian(*wanted[:2])),
-            )
-        },
+        ("SciPy", "eigsh on valleyscope's Hessian"): (lambda: scipy_eigenpairs(problem.hessian()), rounds),
+        ("SciPy", "eigsh on curvlinops' Hessian"): (
+            lambda: scipy_eigenpairs(curvlinops_hessian(problem)), rounds
+        ),
         ("hessian-eigenthings", f"Lanczos, {steps} steps"): (
-            lambda: peers.eigenthings_lanczos(*wanted, steps), rounds
+            lambda: eigenthings_lanczos(problem, steps), rounds
         ),
         ("valleyscope", "power iteration, at most 100 steps a pair"): (lambda: ours("power"), 1),
-        ("hessian-eigenthings", POWER): (lambda: peers.eigenthings_power(*wanted), 1),
-        ("PyHessian", POWER): (lambda: peers.pyhessian_power(*wanted), 1),
+        ("hessian-eigenthings", "power iteration, at most 50 steps a pair"): (
+            lambda: eigenthings_power(problem), 1
+        ),
+        ("PyHessian", "power iteration, at most 50 steps a pair"): (lambda: pyhessian_power(problem), 1),
     }  # fmt: skip
     rows = []
     with stage.arguments.progress(sum(r for _, r in solvers.values()), "solvers", "call") as bar:

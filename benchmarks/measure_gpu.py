@@ -25,9 +25,9 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import gpu_peers as peers
 import numpy as np
 import pandas as pd
-import peers
 import torch
 from torch import Tensor
 
@@ -486,8 +486,10 @@ def written(rows: list[dict], out: Path, meta: dict) -> pd.DataFrame:
 
 
 def released() -> None:
-    """Give back what a section held on the device."""
+    """Give back what a section held, on the device and by the compiler."""
     gc.collect()
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -115,24 +115,6 @@ def eigenthings_lanczos(
     return result.eigenvectors.T, result.iterations
 
 
-def eigenthings_power(model: nn.Module, batch: Tensor, count: int, tol: float) -> tuple[Tensor, int]:
-    import hessian_eigenthings
-
-    operator, products = eigenthings_operator(model, batch), 0
-    single = operator.matvec
-
-    def product(v: Tensor) -> Tensor:
-        nonlocal products
-        products += 1
-        return single(v)
-
-    operator.matvec = product
-    result = hessian_eigenthings.deflated_power_iteration(
-        operator, k=count, max_iter=POWER_STEPS, tol=tol, seed=0
-    )
-    return result.eigenvectors.T, products
-
-
 def pyhessian_power(model: nn.Module, batch: Tensor, count: int, tol: float) -> tuple[Tensor, int]:
     from pyhessian.utils import hessian_vector_product
 
