@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from glob import escape
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +125,7 @@ def versions(names: Collection[str]) -> dict[str, str]:
     """Versions of those packages that are installed."""
     found = {}
     for name in names:
-        with suppress(PackageNotFoundError):
+        with suppress(ModuleNotFoundError):
             found[name] = version(name)
     return found
 

@@ -91,9 +91,9 @@ def _stages(table: pd.DataFrame) -> str:
     memory = "" if pd.isna(row["peak_bytes"]) else f" and {first['peak_bytes'].max() / 1e9:.2g} GB"
     sizes = {"D": "pairs", "k": "sequences", "S": "samples"}
     told = ", ".join(f"{name} = {int(row[column])}" for name, column in sizes.items())
+    where = f"N = {int(row['parameters']):,}, {told}, sequences of {int(row['tokens'])} tokens"
     return (
-        f"Stages of Δ₂^(D), N = {int(row['parameters']):,}, {told}, sequences of {int(row['tokens'])} tokens: "
-        f"{each}; stage I takes {first['products'].median():.0f} products{memory}."
+        f"Stages of Δ₂^(D), {where}: {each}; stage I takes {first['products'].median():.0f} products{memory}."
     )
 
 
