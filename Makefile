@@ -7,6 +7,7 @@
 # make fuzz       search for configurations and files that are not refused in one line
 # make lint       every linter and formatter, checking only
 # make benchmark  time the curvature engine against other libraries, draw and quote the result
+# make gpu        measure a GPU in at most 8 minutes; GPU_PYTHON=python3 takes that Python's torch, with no set-up
 # make report     Snakemake's HTML report of the finished default run
 # make check      compare the claims of a finished default run with the committed reference
 # make reference  copy a finished default run's tables to results/reference and renew the numbers in README and docs
@@ -14,9 +15,11 @@
 PYTHON ?= python3
 CORES ?= all
 BENCHMARKS = benchmarks/results
+GPU_PYTHON ?= .venv/bin/python
+TOKENS = results/corpus/tokens.safetensors
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: all smoke offline faults test-cluster test test-smoke fuzz lint benchmark report check reference texts clean
+.PHONY: all smoke offline faults test-cluster test test-smoke fuzz lint benchmark gpu report check reference texts clean
 all: .venv/run
 	$(RUN) snakemake --cores $(CORES)
 
@@ -56,6 +59,9 @@ benchmark: .venv/peers
 	$(RUN) python src/plot_figure.py --figure engine --out figures/engine.pdf \
 	  --tables $(foreach table,products solvers growth warm_starts traces,$(BENCHMARKS)/$(table).csv)
 	$(MAKE) texts
+
+gpu: $(if $(filter .venv/bin/python,$(GPU_PYTHON)),.venv/peers)
+	$(GPU_PYTHON) benchmarks/measure_gpu.py --device cuda $(addprefix --tokens ,$(wildcard $(TOKENS))) --out $(BENCHMARKS)
 
 report: .venv/run
 	$(RUN) snakemake --cores 1 --report report.html

@@ -22,6 +22,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", help="cpu or cuda: where tests/oracle/test_on_device.py runs")
+
+
+@pytest.fixture
+def device(request):
+    """The device of `--device`, as torch's and the stages' options name it."""
+    return request.config.getoption("--device")
+
+
 def pytest_report_header():
     return f"random inputs from seed {SESSION_SEED}"
 

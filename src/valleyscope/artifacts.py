@@ -113,12 +113,21 @@ def provenance(settings: dict, inputs: list[Path], threads: int, device: str = "
         "inputs": checksums,
         "sha256_of_settings_and_inputs": digest({"settings": settings, "inputs": checksums}),
         "commit": commit(),
-        "versions": {name: version(name) for name in VERSIONS_OF},
+        "versions": versions(VERSIONS_OF),
         "python": platform.python_version(),
         "machine": machine(),
         "device": device,
         "threads": threads,
     }
+
+
+def versions(names: Collection[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    found = {}
+    for name in names:
+        with suppress(ModuleNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def write_json(content: dict, path: Path) -> None:

@@ -134,3 +134,7 @@ def test_provenance_differs_with_settings_and_with_inputs(tmp_path):
     assert len(digests) == 3
     assert first["versions"]["torch"] == torch.__version__
     assert first["commit"] == "unknown" or len(first["commit"].rstrip("+")) == 40
+
+
+def test_versions_are_told_of_what_is_installed():
+    assert list(artifacts.versions(["torch", "no-such-package"])) == ["torch"]

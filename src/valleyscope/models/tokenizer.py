@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import rustbpe
 import tiktoken
 import torch
 from torch import Tensor
@@ -41,6 +40,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> dict[bytes, int]:
 
     A short text may support fewer merges; the 256 single bytes are always there.
     """
+    import rustbpe  # here, so that encoded text can be read without it
+
     trainer = rustbpe.Tokenizer()
     trainer.train_from_iterator(iter(texts), vocab_size=vocab_size - 1, pattern=PATTERN)
     return {bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}

@@ -10,6 +10,7 @@ from valleyscope.figures.catalogue import FIGURES, PAPERS, figures_of, module_of
 from valleyscope.figures.engine import product_costs, solver_costs
 from valleyscope.readings.cost import table3
 from valleyscope.readings.intervals import student_interval
+from valleyscope.report.gpu import gpu_block
 from valleyscope.report.latex import ESTIMATORS
 from valleyscope.report.report import claimed, measured
 
@@ -114,6 +115,7 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path, rmse: float) -
         ),
         "products": products_block(products),
         "solvers": solvers_block(solvers),
+        "gpu": gpu_block(benchmarks / "gpu.csv"),
     }
 
 
