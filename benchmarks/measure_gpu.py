@@ -352,13 +352,7 @@ def fewest_steps(solving: Solving, wanted: tuple, first: int) -> dict:
 def compiled(problem: Problem) -> Iterator[dict]:
     """The compiled product: set-up with compilation, rounds beside a gradient, eigenpairs without set-up."""
     v = problem.vector()
-    try:
-        taken, _, operator = took(lambda: warmed(problem.hessian(compiled=True), v), problem.device)
-    except TypeError as error:
-        if "'compiled'" not in str(error):
-            raise
-        say("this HessianOperator takes no compiled=True")
-        return
+    taken, _, operator = took(lambda: warmed(problem.hessian(compiled=True), v), problem.device)
     row = {"section": "products", "library": "valleyscope", "method": "compilation", "round": 1}
     yield problem.row | row | {"seconds": taken}
     require_agreement(operator.matvec(v), problem.hessian().matvec(v), "the compiled operator")
