@@ -469,8 +469,8 @@ def sections(plan: Plan, problem: Callable[[str], Problem], device: str) -> dict
     chosen = {}
     for name in smaller:
         chosen[f"products {name}"] = (60, of(products, name))
-        chosen[f"eigenpairs {name}"] = (60, of(eigenpairs, name))
-    chosen["replicas"] = (40, lambda: replicas(plan, device))
+        chosen[f"eigenpairs {name}"] = (35, of(eigenpairs, name))
+    chosen["replicas"] = (25, lambda: replicas(plan, device))
     chosen["tests"] = (90, lambda: oracle_tests(device))
     chosen[f"products {largest}"] = (60, of(products, largest))
     chosen[f"eigenpairs {largest}"] = (60, of(eigenpairs, largest))

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from valleyscope.engine.memory import free_memory
-from valleyscope.engine.rows import components, subtracted
 from valleyscope.engine.weights import require_finite
 from valleyscope.errors import InputError
 
@@ -154,9 +153,9 @@ class _Subspace:
         V = self.V[: self.size]
         total = torch.zeros(self.size, dtype=torch.float64)
         for _ in range(2):
-            along = components(V, vector)
-            vector = subtracted(vector, along, V)
-            total += along.double().cpu()
+            components = V @ vector
+            vector = vector - components @ V
+            total += components.double().cpu()
         return vector, total
 
     def closed(self, norm: float, tol: float = 0.0) -> bool:

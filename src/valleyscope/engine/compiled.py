@@ -59,6 +59,7 @@ def wanted() -> bool:
 @cache
 def program(function: Callable) -> Callable:
     """`function` as a program: of functions among its arguments only the code counts, not what they hold."""
-    import torch  # and its compiler, a second or two: only where it is wanted
+    import torch._dynamo  # the compiler, a second or two: only where it is wanted
 
-    return torch.compile(function, fullgraph=True, dynamic=False, recompile_limit=SHAPES)
+    torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
+    return torch.compile(function, fullgraph=True, dynamic=False)

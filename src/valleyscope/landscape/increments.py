@@ -17,7 +17,6 @@ from valleyscope.eigen import EigenResult
 from valleyscope.engine import batches
 from valleyscope.engine.noise import mean_square
 from valleyscope.engine.operators import Operator
-from valleyscope.engine.rows import components
 from valleyscope.engine.weights import LossFunction, flat_weights, replica_losses
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
@@ -68,7 +67,7 @@ def increment_model(operator: HessianOperator, eigen: EigenResult, sample: Hessi
         sample: operator of the (k+1)-th sample alone; D products are taken.
     """
     U, count = eigen.vectors.double(), operator.samples + 1
-    slope = components(U.T, sample.gradient().double() - operator.gradient().double())
+    slope = U.T @ (sample.gradient().double() - operator.gradient().double())
     curvature = U.T @ sample.matmat(eigen.vectors).double() - eigen.values.to(U).diag()
     return IncrementModel(
         (sample.loss - operator.loss) / count,
