@@ -63,7 +63,7 @@ class Pieces:
 
     def place(self, out: Path) -> Path:
         """Where a piece keeps a file of the job's until the job ends."""
-        return self.folder / out.name
+        return self.folder / "files" / out.name  # apart from the pieces' own
 
     def deliver(self, out: Path) -> None:
         """Bring a file that a piece kept, and its description, where the job was to write it."""
