@@ -72,6 +72,11 @@ def of_regimes(part, regimes):
     return expand(f"<landscape>/{part}_{{regime}}_{{seed}}.csv", regime=regimes, allow_missing=True)
 
 
+def of_regime(w):
+    """The points of one regime, as SIZES has them."""
+    return {w.regime: SIZES[w.regime]}
+
+
 def at_points(pattern, sizes, seed):
     """A file for each point of a seed; `pattern` may be one for each regime."""
     patterns = pattern if isinstance(pattern, dict) else dict.fromkeys(sizes, pattern)

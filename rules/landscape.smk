@@ -11,12 +11,6 @@ SOLVED = {"trained": [A["eigensolvers"]["k"]]}
 PUBLISHED = {"trained": A["published"]["k"]}
 FIXED = ["random", "trained"]  # weights that do not depend on k
 
-
-def of(w):
-    """The points of one regime."""
-    return {w.regime: SIZES[w.regime]}
-
-
 TABLES["landscape"] = {
     "training_landscape": expand("<landscape>/curve_{seed}.csv", seed=A["seeds"]),
     "minimisers": expand("<landscape>/minimisers_{seed}.csv", seed=A["seeds"]),
@@ -43,7 +37,7 @@ POINTS = (  # the options of every stage at the points of a seed
     " --threads {threads} {params.problem} --memory-budget {params.memory} --data-seed {wildcards.seed}"
     " --tokens {input.tokens:q} --at {params.at:q} --checkpoint {input.checkpoints:q}"
 )
-EIGEN = POINTS + " --eigen {input.eigen:q}"
+EIGEN = f"{POINTS} --eigen {{input.eigen:q}}"
 
 
 rule train_language_model:
@@ -149,8 +143,8 @@ rule estimate_criteria:
     """Δ₁, Δ₂ and Δ₂^(D) by every estimator over a grid of D and σ, and their terms."""
     input:
         tokens="<tokens>",
-        checkpoints=lambda w: checkpoints(of(w), w.seed),
-        eigen=lambda w: eigen(of(w), w.seed),
+        checkpoints=lambda w: checkpoints(of_regime(w), w.seed),
+        eigen=lambda w: eigen(of_regime(w), w.seed),
     output:
         estimates="<landscape>/criteria_{regime}_{seed}.csv",
         terms="<landscape>/terms_{regime}_{seed}.csv",
@@ -165,7 +159,7 @@ rule estimate_criteria:
         code=digest_of("estimate_criteria"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        at=lambda w: points(of(w), dims=dims),
+        at=lambda w: points(of_regime(w), dims=dims),
         candidates=A["candidates"],
         draws=A["candidate_draws"],
         sigmas=A["sigmas"],
