@@ -30,7 +30,6 @@ pathvars:
     connectivity="<results>/parts/connectivity",
     architectures="<results>/parts/architectures",
     tokens="<results>/corpus/tokens.safetensors",
-    point="{regime}_{seed}_{k}",  # of Paper A: weights and the first k sequences
     path="{variant}_{kind}_{pair}",  # of Paper B, between two minima
 
 
@@ -43,12 +42,11 @@ include: "rules/report.smk"
 
 
 wildcard_constraints:
-    seed=either({*A["seeds"], *sum(B["pairs"], []), *B["valley"]["seeds"], *ARCH["seeds"]}),
+    seed=either({*A["seeds"], *sum(B["pairs"], []), *B["valley"]["seeds"]}),
     model=either(ARCH["models"]),
-    k="[0-9]+",
     parent=either(B["branching"]["parents"]),
-    regime=either([*CHECKPOINTS, "random"]),
-    pair=either({**PAIRS, **ARCH_PAIRS}),
+    regime=either(SIZES),
+    pair=either(PAIRS),
     variant=either(B["training"]),
     kind=either({kind for kinds in B["kinds"].values() for kind in kinds}),
     run=either(RUNS),

@@ -14,17 +14,17 @@ ARCHITECTURE = (  # the options of every stage on an architecture
 
 
 rule study_architecture:
-    """Paper A's measurements on another architecture, from its training to one row of a table."""
+    """Paper A's measurements on another architecture, from its training to a row of a table for each seed."""
     input:
         tokens="<tokens>",
     output:
-        points="<architectures>/points_{model}_{seed}.csv",
-        summary="<architectures>/summary_{model}_{seed}.csv",
-        cost="<architectures>/cost_{model}_{seed}.csv",
+        points="<architectures>/points_{model}.csv",
+        summary="<architectures>/summary_{model}.csv",
+        cost="<architectures>/cost_{model}.csv",
     log:
-        "<logs>/study_architecture/{model}_{seed}.log",
+        "<logs>/study_architecture/{model}.log",
     benchmark:
-        "<benchmarks>/study_architecture/{model}_{seed}.tsv"
+        "<benchmarks>/study_architecture/{model}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -33,25 +33,26 @@ rule study_architecture:
         model=lambda w: architecture(config, w.model, ARCH["samples"]),
         memory=config["memory_budget"],
         training=lambda w: as_json(ARCH["training"][task(ARCH["models"][w.model])]),
+        seeds=ARCH["seeds"],
         study=as_json(ARCH["study"]),
     shell:
         "python src/study_architecture.py"
         + ARCHITECTURE
-        + " --seed {wildcards.seed} --study {params.study:q}"
+        + " --seeds {params.seeds} --study {params.study:q}"
         " --points {output.points:q} --summary {output.summary:q} --cost {output.cost:q} 2>&1 | tee {log:q}"
 
 
 rule connect_architecture:
-    """Paper B's rise of curvature on another architecture: two minima, a path, loss and curvature on it."""
+    """Paper B's rise of curvature on another architecture: minima in pairs, paths, loss and curvature on them."""
     input:
         tokens="<tokens>",
     output:
-        losses="<architectures>/losses_{model}_{pair}.csv",
-        curvature="<architectures>/curvature_{model}_{pair}.csv",
+        losses="<architectures>/losses_{model}.csv",
+        curvature="<architectures>/curvature_{model}.csv",
     log:
-        "<logs>/connect_architecture/{model}_{pair}.log",
+        "<logs>/connect_architecture/{model}.log",
     benchmark:
-        "<benchmarks>/connect_architecture/{model}_{pair}.tsv"
+        "<benchmarks>/connect_architecture/{model}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -60,7 +61,7 @@ rule connect_architecture:
         model=lambda w: architecture(config, w.model, ARCH["paths"]["samples"]),
         memory=config["memory_budget"],
         training=as_json(ARCH["paths"]["training"]),
-        pair=lambda w: ARCH_PAIRS[w.pair],
+        pairs=[f"{a}-{b}" for a, b in ARCH["paths"]["pairs"]],
         data_seed=B["data_seed"],
         descent=as_json(ARCH["paths"]["descent"]),
         neb=as_json(ARCH["paths"]["neb"]),
@@ -68,6 +69,6 @@ rule connect_architecture:
     shell:
         "python src/connect_architecture.py"
         + ARCHITECTURE
-        + " --pair {params.pair} --data-seed {params.data_seed} --descent {params.descent:q}"
+        + " --pairs {params.pairs} --data-seed {params.data_seed} --descent {params.descent:q}"
         " --neb {params.neb:q} {params.profile} --losses {output.losses:q} --curvature {output.curvature:q}"
         " 2>&1 | tee {log:q}"

@@ -62,25 +62,52 @@ CHECKPOINTS = {  # regime -> weights
 }
 
 
-def points(part, sizes, seeds=A["seeds"]):
-    """Parts of a table, one for each point."""
-    at = [(regime, seed, k) for regime in sizes for seed in seeds for k in sizes[regime]]
-    return [f"<landscape>/{part}_{regime}_{seed}_{k}.csv" for regime, seed, k in at]
+def of_seeds(part, regimes, seeds=A["seeds"]):
+    """Parts of a table, one for each regime and seed."""
+    return [f"<landscape>/{part}_{regime}_{seed}.csv" for regime in regimes for seed in seeds]
 
 
-def checkpoint(w):
-    return CHECKPOINTS[w.regime].format(**w)
+def of_regimes(part, regimes):
+    """Parts of a table that one job of a seed makes."""
+    return expand(f"<landscape>/{part}_{{regime}}_{{seed}}.csv", regime=regimes, allow_missing=True)
 
 
-def eigenpairs(w):
+def of_regime(w):
+    """The points of one regime, as SIZES has them."""
+    return {w.regime: SIZES[w.regime]}
+
+
+def at_points(pattern, sizes, seed):
+    """A file for each point of a seed; `pattern` may be one for each regime."""
+    patterns = pattern if isinstance(pattern, dict) else dict.fromkeys(sizes, pattern)
+    points = [(regime, k) for regime in sizes for k in sizes[regime]]
+    return [patterns[regime].format(regime=regime, seed=seed, k=k) for regime, k in points]
+
+
+def checkpoints(sizes, seed="{seed}"):
+    """Weights of each point."""
+    return at_points(CHECKPOINTS, sizes, seed)
+
+
+def eigen(sizes, seed="{seed}"):
+    """Eigenpairs of each point."""
+    return at_points("<landscape>/eigen_{regime}_{seed}_{k}.safetensors", sizes, seed)
+
+
+def points(sizes, **of):
+    """--at of a stage: regime and k of each, and what functions of both add."""
+    rows = [{"regime": regime, "k": k} for regime in sizes for k in sizes[regime]]
+    return as_json([row | {name: tell(**row) for name, tell in of.items()} for row in rows])
+
+
+def eigenpairs(regime, k):
     """More where the point is looked at closely."""
-    close = int(w.k) in FOCUS.get(w.regime, [])
-    return A["focus"]["eigenpairs"] if close else max(dims(w))
+    return A["focus"]["eigenpairs"] if k in FOCUS.get(regime, []) else max(dims(regime, k))
 
 
-def dims(w):
+def dims(regime, k):
     """D of the criteria at a point."""
-    wide = w.regime != "trajectory" or int(w.k) <= A["trajectory"]["wide_until"]
+    wide = regime != "trajectory" or k <= A["trajectory"]["wide_until"]
     return A["dims"] if wide else A["trajectory"]["narrow_dims"]
 
 
@@ -104,18 +131,12 @@ def seed_of_pair(w):
 
 # ---------------------------------------------------------------- other architectures
 
-ARCH_PAIRS = {f"{a}-{b}": (a, b) for a, b in ARCH["paths"]["pairs"]}
-
 
 def studied(part):
-    """Parts of a table, one for each architecture and seed."""
-    models, seeds = ARCH["models"], ARCH["seeds"]
-    return expand("<architectures>/{part}_{model}_{seed}.csv", part=part, model=models, seed=seeds)
+    """Parts of a table, one for each architecture."""
+    return expand("<architectures>/{part}_{model}.csv", part=part, model=ARCH["models"])
 
 
 def traced(part):
-    """Parts of a table, one for each path between minima of an architecture."""
-    models = ARCH["paths"]["models"]
-    return expand(
-        "<architectures>/{part}_{model}_{pair}.csv", part=part, model=models, pair=ARCH_PAIRS
-    )
+    """Parts of a table, one for each architecture with paths between its minima."""
+    return expand("<architectures>/{part}_{model}.csv", part=part, model=ARCH["paths"]["models"])

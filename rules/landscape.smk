@@ -1,34 +1,43 @@
 """Paper A: increments of the landscape."""
 
+FIRST = A["seeds"][0]
+# Points by regime, as SIZES and FOCUS: those of a training run, and those that single rules look at.
+OF_RUN = {"trajectory": SIZES["trajectory"], "trained": FOCUS["trained"]}
+MINIMISERS = {"minimisers": SIZES["minimisers"]}
+SPECTRA = {"trajectory": A["spectrum"]["k"]}
+MOVED = {"trajectory": [2 * k for k in A["spectrum"]["k"]]}
+TRAINED = {"trained": FOCUS["trained"]}
+SOLVED = {"trained": [A["eigensolvers"]["k"]]}
+PUBLISHED = {"trained": A["published"]["k"]}
+FIXED = ["random", "trained"]  # weights that do not depend on k
+
 TABLES["landscape"] = {
     "training_landscape": expand("<landscape>/curve_{seed}.csv", seed=A["seeds"]),
     "minimisers": expand("<landscape>/minimisers_{seed}.csv", seed=A["seeds"]),
-    "eigenvalues": points("eigenvalues", SIZES),
-    "points": points("point", SIZES),
-    "criteria": points("criteria", SIZES),
-    "terms": points("terms", SIZES),
-    "fixed_weights": expand(
-        "<landscape>/fixed_{regime}_{seed}.csv", regime=["random", "trained"], seed=A["seeds"]
-    ),
-    "expansion": points("expansion", FOCUS),
-    "validity": points("validity", FOCUS),
-    "precision": points("precision", FOCUS),
-    "estimators": points("estimators", {"trained": FOCUS["trained"]}),
-    "subspaces": points("subspaces", FOCUS),
-    "index_sets": points("index_sets", FOCUS),
-    "lemma5": points("lemma5", FOCUS),
-    "geometry": points("geometry", FOCUS, A["seeds"][:1]),
-    "spectrum": points("spectrum", {"trajectory": A["spectrum"]["k"]}),
-    "drift": points("drift", {"trajectory": A["spectrum"]["k"]}),
-    "eigensolvers": points("eigensolvers", {"trained": [A["eigensolvers"]["k"]]}),
-    "published": points("published", {"trained": A["published"]["k"]}),
-    "published_eigenvalues": points("published_eigenvalues", {"trained": A["published"]["k"]}),
+    "eigenvalues": of_seeds("eigenvalues", SIZES),
+    "points": of_seeds("point", SIZES),
+    "criteria": of_seeds("criteria", SIZES),
+    "terms": of_seeds("terms", SIZES),
+    "fixed_weights": of_seeds("fixed", FIXED),
+    "expansion": of_seeds("expansion", FOCUS),
+    "validity": of_seeds("validity", FOCUS),
+    "precision": of_seeds("precision", FOCUS),
+    "estimators": of_seeds("estimators", TRAINED),
+    "subspaces": of_seeds("subspaces", FOCUS),
+    "index_sets": of_seeds("index_sets", FOCUS),
+    "lemma5": of_seeds("lemma5", FOCUS),
+    "geometry": of_seeds("geometry", FOCUS, [FIRST]),
+    "spectrum": of_seeds("spectrum", SPECTRA),
+    "drift": of_seeds("drift", SPECTRA),
+    "eigensolvers": of_seeds("eigensolvers", SOLVED),
+    "published": of_seeds("published", PUBLISHED),
+    "published_eigenvalues": of_seeds("published_eigenvalues", PUBLISHED),
 }
-POINT = (  # the options of every stage at a point
+POINTS = (  # the options of every stage at the points of a seed
     " --threads {threads} {params.problem} --memory-budget {params.memory} --data-seed {wildcards.seed}"
-    " --tokens {input.tokens:q} --checkpoint {input.checkpoint:q} --k {wildcards.k}"
-    " --regime {wildcards.regime}"
+    " --tokens {input.tokens:q} --at {params.at:q} --checkpoint {input.checkpoints:q}"
 )
+EIGEN = f"{POINTS} --eigen {{input.eigen:q}}"
 
 
 rule train_language_model:
@@ -88,63 +97,78 @@ rule find_minimisers:
 
 
 rule find_eigenpairs:
-    """Leading eigenpairs of H^(k) at the point."""
+    """Leading eigenpairs of H^(k) at the points of a training run."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
+        checkpoints=checkpoints(OF_RUN),
     output:
-        eigen="<landscape>/eigen_<point>.safetensors",
-        meta="<landscape>/eigen_<point>.safetensors.json",
-        table="<landscape>/eigenvalues_<point>.csv",
+        eigen=eigen(OF_RUN),
+        table=of_regimes("eigenvalues", OF_RUN),
     log:
-        "<logs>/find_eigenpairs/<point>.log",
+        "<logs>/find_eigenpairs/{seed}.log",
     benchmark:
-        "<benchmarks>/find_eigenpairs/<point>.tsv"
+        "<benchmarks>/find_eigenpairs/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("find_eigenpairs"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        eigenpairs=eigenpairs,
+        at=points(OF_RUN, count=eigenpairs),
         tolerance=A["tolerance"],
     shell:
         "python src/find_eigenpairs.py"
-        + POINT
-        + " --count {params.eigenpairs} --tolerance {params.tolerance} --out {output.eigen:q}"
+        + POINTS
+        + " --tolerance {params.tolerance} --out {output.eigen:q}"
         " --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+use rule find_eigenpairs as find_minimiser_eigenpairs with:
+    """Leading eigenpairs of H^(k) at minimisers."""
+    input:
+        tokens="<tokens>",
+        checkpoints=checkpoints(MINIMISERS),
+    output:
+        eigen=eigen(MINIMISERS),
+        table=of_regimes("eigenvalues", MINIMISERS),
+    log:
+        "<logs>/find_minimiser_eigenpairs/{seed}.log",
+    benchmark:
+        "<benchmarks>/find_minimiser_eigenpairs/{seed}.tsv"
+    params:
+        at=points(MINIMISERS, count=eigenpairs),
 
 
 rule estimate_criteria:
     """Δ₁, Δ₂ and Δ₂^(D) by every estimator over a grid of D and σ, and their terms."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
-        eigen="<landscape>/eigen_<point>.safetensors",
+        checkpoints=lambda w: checkpoints(of_regime(w), w.seed),
+        eigen=lambda w: eigen(of_regime(w), w.seed),
     output:
-        estimates="<landscape>/criteria_<point>.csv",
-        terms="<landscape>/terms_<point>.csv",
-        point="<landscape>/point_<point>.csv",
+        estimates="<landscape>/criteria_{regime}_{seed}.csv",
+        terms="<landscape>/terms_{regime}_{seed}.csv",
+        point="<landscape>/point_{regime}_{seed}.csv",
     log:
-        "<logs>/estimate_criteria/<point>.log",
+        "<logs>/estimate_criteria/{regime}_{seed}.log",
     benchmark:
-        "<benchmarks>/estimate_criteria/<point>.tsv"
+        "<benchmarks>/estimate_criteria/{regime}_{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("estimate_criteria"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=lambda w: points(of_regime(w), dims=dims),
         candidates=A["candidates"],
         draws=A["candidate_draws"],
-        dims=dims,
         sigmas=A["sigmas"],
         samples=A["samples"],
     shell:
         "python src/estimate_criteria.py"
-        + POINT
-        + " --eigen {input.eigen:q} --candidates {params.candidates} --candidate-draws {params.draws}"
-        " --dims {params.dims} --sigmas {params.sigmas} --samples {params.samples}"
+        + EIGEN
+        + " --candidates {params.candidates} --candidate-draws {params.draws}"
+        " --sigmas {params.sigmas} --samples {params.samples}"
         " --estimates {output.estimates:q} --terms {output.terms:q} --point {output.point:q}"
         " 2>&1 | tee {log:q}"
 
@@ -153,59 +177,59 @@ rule estimate_fixed_weights:
     """Control of the decay: weights that do not depend on k, drawn or at the end of training."""
     input:
         tokens="<tokens>",
-        checkpoint=lambda w: (
-            CHECKPOINTS["trained"].format(seed=w.seed) if w.regime == "trained" else []
-        ),
+        checkpoint=CHECKPOINTS["trained"],
     output:
-        "<landscape>/fixed_{regime}_{seed}.csv",
+        random="<landscape>/fixed_random_{seed}.csv",
+        trained="<landscape>/fixed_trained_{seed}.csv",
     log:
-        "<logs>/estimate_fixed_weights/{regime}_{seed}.log",
+        "<logs>/estimate_fixed_weights/{seed}.log",
     benchmark:
-        "<benchmarks>/estimate_fixed_weights/{regime}_{seed}.tsv"
+        "<benchmarks>/estimate_fixed_weights/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("estimate_fixed_weights"),
         problem=PROBLEM_A,
-        checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
         k=SIZES["trajectory"],
         candidates=A["candidates"],
         sigmas=middle(A["sigmas"]),  # one is enough for a control
         samples=A["samples"],
     shell:
         "python src/estimate_fixed_weights.py --threads {threads} {params.problem}"
-        " --data-seed {wildcards.seed} --tokens {input.tokens:q} {params.checkpoint}"
-        " --regime {wildcards.regime} --k {params.k} --candidates {params.candidates}"
-        " --sigmas {params.sigmas} --samples {params.samples} --out {output:q} 2>&1 | tee {log:q}"
+        " --data-seed {wildcards.seed} --tokens {input.tokens:q} --checkpoint {input.checkpoint:q}"
+        " --k {params.k} --candidates {params.candidates}"
+        " --sigmas {params.sigmas} --samples {params.samples}"
+        " --random {output.random:q} --trained {output.trained:q} 2>&1 | tee {log:q}"
 
 
 rule measure_expansion:
     """Error of the quadratic model against σ in three precisions, σ*, and Fig. 3's ratio in each."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
-        eigen="<landscape>/eigen_<point>.safetensors",
+        checkpoints=checkpoints(FOCUS),
+        eigen=eigen(FOCUS),
     output:
-        errors="<landscape>/expansion_<point>.csv",
-        validity="<landscape>/validity_<point>.csv",
-        moments="<landscape>/precision_<point>.csv",
+        errors=of_regimes("expansion", FOCUS),
+        validity=of_regimes("validity", FOCUS),
+        moments=of_regimes("precision", FOCUS),
     log:
-        "<logs>/measure_expansion/<point>.log",
+        "<logs>/measure_expansion/{seed}.log",
     benchmark:
-        "<benchmarks>/measure_expansion/<point>.tsv"
+        "<benchmarks>/measure_expansion/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("measure_expansion"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(FOCUS),
         limit=A["focus"]["validity_limit"],
         expansion=as_json(A["focus"]["expansion"]),
         precision=as_json(A["focus"]["precision"]),
     shell:
         "python src/measure_expansion.py"
-        + POINT
-        + " --eigen {input.eigen:q} --limit {params.limit} --expansion {params.expansion:q}"
+        + EIGEN
+        + " --limit {params.limit} --expansion {params.expansion:q}"
         " --precision {params.precision:q} --errors {output.errors:q} --validity {output.validity:q}"
         " --moments {output.moments:q} 2>&1 | tee {log:q}"
 
@@ -214,25 +238,26 @@ rule compare_estimators:
     """Both Monte Carlo estimators against the closed form, over D, σ and S."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
-        eigen="<landscape>/eigen_<point>.safetensors",
+        checkpoints=checkpoints(TRAINED),
+        eigen=eigen(TRAINED),
     output:
-        "<landscape>/estimators_<point>.csv",
+        of_regimes("estimators", TRAINED),
     log:
-        "<logs>/compare_estimators/<point>.log",
+        "<logs>/compare_estimators/{seed}.log",
     benchmark:
-        "<benchmarks>/compare_estimators/<point>.tsv"
+        "<benchmarks>/compare_estimators/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("compare_estimators"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(TRAINED),
         grid=ordered(A["focus"]["estimators"]),
     shell:
         "python src/compare_estimators.py"
-        + POINT
-        + " --eigen {input.eigen:q} --dims {params.grid[dims]} --sigmas {params.grid[sigmas]}"
+        + EIGEN
+        + " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]}"
         " --counts {params.grid[counts]} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -240,27 +265,28 @@ rule compare_subspaces:
     """What other subspaces see of the same increment; random sets of eigenvectors; Lemma 5's assumptions."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
-        eigen="<landscape>/eigen_<point>.safetensors",
+        checkpoints=checkpoints(FOCUS),
+        eigen=eigen(FOCUS),
     output:
-        subspaces="<landscape>/subspaces_<point>.csv",
-        index_sets="<landscape>/index_sets_<point>.csv",
-        lemma5="<landscape>/lemma5_<point>.csv",
+        subspaces=of_regimes("subspaces", FOCUS),
+        index_sets=of_regimes("index_sets", FOCUS),
+        lemma5=of_regimes("lemma5", FOCUS),
     log:
-        "<logs>/compare_subspaces/<point>.log",
+        "<logs>/compare_subspaces/{seed}.log",
     benchmark:
-        "<benchmarks>/compare_subspaces/<point>.tsv"
+        "<benchmarks>/compare_subspaces/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("compare_subspaces"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(FOCUS),
         grid=ordered(A["focus"]["subspaces"]),
     shell:
         "python src/compare_subspaces.py"
-        + POINT
-        + " --eigen {input.eigen:q} --dims {params.grid[dims]} --sigmas {params.grid[sigmas]}"
+        + EIGEN
+        + " --dims {params.grid[dims]} --sigmas {params.grid[sigmas]}"
         " --sets {params.grid[sets]} --batch {params.grid[batch]} --draws {params.grid[draws]}"
         " --tolerance {params.grid[tolerance]} --subspaces {output.subspaces:q}"
         " --index-sets {output.index_sets:q} --lemma5 {output.lemma5:q} 2>&1 | tee {log:q}"
@@ -270,53 +296,55 @@ rule map_geometry:
     """δ_k and its quadratic model on the plane of the two leading eigenvectors."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
-        eigen="<landscape>/eigen_<point>.safetensors",
+        checkpoints=checkpoints(FOCUS),
+        eigen=eigen(FOCUS),
     output:
-        "<landscape>/geometry_<point>.csv",
+        of_regimes("geometry", FOCUS),
     log:
-        "<logs>/map_geometry/<point>.log",
+        "<logs>/map_geometry/{seed}.log",
     benchmark:
-        "<benchmarks>/map_geometry/<point>.tsv"
+        "<benchmarks>/map_geometry/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("map_geometry"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(FOCUS),
         geometry=options(A["focus"]["geometry"]),
     shell:
         "python src/map_geometry.py"
-        + POINT
-        + " --eigen {input.eigen:q} {params.geometry} --out {output:q} 2>&1 | tee {log:q}"
+        + EIGEN
+        + " {params.geometry} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule measure_spectrum:
     """Spectral density of H^(k), and how its top eigenspace turns from k to k + 1 and 2k."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
-        eigen="<landscape>/eigen_<point>.safetensors",
-        moved=lambda w: f"<landscape>/eigen_{w.regime}_{w.seed}_{2 * int(w.k)}.safetensors",
+        checkpoints=checkpoints(SPECTRA),
+        eigen=eigen(SPECTRA),
+        moved=eigen(MOVED),
     output:
-        density="<landscape>/spectrum_<point>.csv",
-        drift="<landscape>/drift_<point>.csv",
+        density=of_regimes("spectrum", SPECTRA),
+        drift=of_regimes("drift", SPECTRA),
     log:
-        "<logs>/measure_spectrum/<point>.log",
+        "<logs>/measure_spectrum/{seed}.log",
     benchmark:
-        "<benchmarks>/measure_spectrum/<point>.tsv"
+        "<benchmarks>/measure_spectrum/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("measure_spectrum"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(SPECTRA),
         grid=ordered(A["spectrum"]),
         tolerance=A["tolerance"],
     shell:
         "python src/measure_spectrum.py"
-        + POINT
-        + " --eigen {input.eigen:q} --moved-eigen {input.moved:q} --dims {params.grid[dims]}"
+        + EIGEN
+        + " --moved-eigen {input.moved:q} --dims {params.grid[dims]}"
         " --steps {params.grid[steps]} --probes {params.grid[probes]} --width {params.grid[width]}"
         " --points {params.grid[points]} --tolerance {params.tolerance} --density {output.density:q}"
         " --drift {output.drift:q} 2>&1 | tee {log:q}"
@@ -326,23 +354,24 @@ rule compare_eigensolvers:
     """Residual against products for each eigensolver."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
+        checkpoints=checkpoints(SOLVED),
     output:
-        "<landscape>/eigensolvers_<point>.csv",
+        of_regimes("eigensolvers", SOLVED),
     log:
-        "<logs>/compare_eigensolvers/<point>.log",
+        "<logs>/compare_eigensolvers/{seed}.log",
     benchmark:
-        "<benchmarks>/compare_eigensolvers/<point>.tsv"
+        "<benchmarks>/compare_eigensolvers/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("compare_eigensolvers"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(SOLVED),
         grid=ordered(A["eigensolvers"]),
     shell:
         "python src/compare_eigensolvers.py"
-        + POINT
+        + POINTS
         + " --count {params.grid[count]} --tolerances {params.grid[tolerances]} --steps {params.grid[steps]}"
         " --out {output:q} 2>&1 | tee {log:q}"
 
@@ -351,27 +380,28 @@ rule compare_procedures:
     """The published procedure, errors included, beside the corrected one."""
     input:
         tokens="<tokens>",
-        checkpoint=checkpoint,
+        checkpoints=checkpoints(PUBLISHED),
     output:
-        table="<landscape>/published_<point>.csv",
-        eigenvalues="<landscape>/published_eigenvalues_<point>.csv",
+        quantities=of_regimes("published", PUBLISHED),
+        eigenvalues=of_regimes("published_eigenvalues", PUBLISHED),
     log:
-        "<logs>/compare_procedures/<point>.log",
+        "<logs>/compare_procedures/{seed}.log",
     benchmark:
-        "<benchmarks>/compare_procedures/<point>.tsv"
+        "<benchmarks>/compare_procedures/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("compare_procedures"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
+        at=points(PUBLISHED),
         grid=ordered(A["published"]),
         tolerance=A["tolerance"],
     shell:
         "python src/compare_procedures.py"
-        + POINT
+        + POINTS
         + " --dim {params.grid[dim]} --steps {params.grid[steps]} --sigma {params.grid[sigma]}"
-        " --samples {params.grid[samples]} --tolerance {params.tolerance} --out {output.table:q}"
+        " --samples {params.grid[samples]} --tolerance {params.tolerance} --quantities {output.quantities:q}"
         " --eigenvalues {output.eigenvalues:q} 2>&1 | tee {log:q}"
 
 
@@ -379,7 +409,7 @@ rule time_estimators:
     """Seconds of each stage of Δ₂^(D), ours and published, alone on all cores."""
     input:
         tokens="<tokens>",
-        checkpoint=CHECKPOINTS["trained"].format(seed=A["seeds"][0]),
+        checkpoint=CHECKPOINTS["trained"].format(seed=FIRST),
     output:
         timing=reported("timing", HEADINGS["landscape"]),
         accuracy=reported("accuracy", HEADINGS["landscape"]),
@@ -394,7 +424,7 @@ rule time_estimators:
         code=digest_of("time_estimators"),
         problem=PROBLEM_A,
         memory=config["memory_budget"],
-        seed=A["seeds"][0],
+        seed=FIRST,
         timing=ordered(A["timing"]),
         steps=A["published"]["steps"],
         sigmas=A["sigmas"],

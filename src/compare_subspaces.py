@@ -2,9 +2,10 @@
 
 Example:
     python src/compare_subspaces.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
-        --eigen eigen.safetensors --k 64 --dims 1 4 16 64 --sigmas 1e-4 1e-2 --sets 200 --batch 8 \\
-        --draws 32 --tolerance 1e-3 --subspaces subspaces.csv --index-sets sets.csv --lemma5 lemma5.csv
+        --data-seed 0 --held-out-sequences 256 --at '[{"regime": "trained", "k": 64}]' \\
+        --checkpoint model.safetensors --eigen eigen.safetensors --dims 1 4 16 64 --sigmas 1e-4 1e-2 \\
+        --sets 200 --batch 8 --draws 32 --tolerance 1e-3 --subspaces subspaces.csv \\
+        --index-sets sets.csv --lemma5 lemma5.csv
 """
 
 import pandas as pd
@@ -31,9 +32,14 @@ from valleyscope.landscape.subspaces import (
 )
 from valleyscope.models.model import sequence_losses
 
+EMPTY = ["rank_correlation"]  # of one eigenvalue
+
 
 def main(args):
-    point = stage.point.load(args)
+    stage.point.measure(args, ["subspaces", "index_sets", "lemma5"], at_point, may_be_empty=EMPTY)
+
+
+def at_point(args, point):
     seed, dim = args.data_seed, max(args.dims)
     top = stage.point.eigenpairs(args.eigen, args.device, dim)
     mean, size = point.operator, point.operator.size
@@ -57,8 +63,7 @@ def main(args):
     sets = compare_index_sets(curvature, args.dims, args.sets, seed)
     lemma = lemma5_assumptions(curvature[:dim, :dim], top.values.cpu().numpy())
     lemma["lambda_min"] = bottom.values[0].item()
-    outputs = [(table, args.subspaces), (sets, args.index_sets), (pd.DataFrame([lemma]), args.lemma5)]
-    stage.point.write(args, *outputs, may_be_empty=["rank_correlation"])  # of one eigenvalue
+    return {"subspaces": table, "index_sets": sets, "lemma5": pd.DataFrame([lemma])}
 
 
 def joined(first, second):
@@ -73,10 +78,7 @@ if __name__ == "__main__":
     parser.add_argument("--sets", type=int, required=True, help="random index sets")
     parser.add_argument("--batch", type=int, required=True, help="sequences of a minibatch gradient")
     parser.add_argument("--draws", type=int, required=True, help="random vectors of the traces")
-    stage.arguments.add_files(
-        parser,
-        subspaces="CSV, a row a subspace, D and σ",
-        index_sets="CSV, a row a set",
-        lemma5="CSV, one row",
+    stage.point.add_tables(
+        parser, subspaces="a row a subspace, D and σ", index_sets="a row a set", lemma5="a row a point"
     )
     stage.arguments.run(main, parser)

@@ -1,11 +1,11 @@
-"""Estimate Δ₁, Δ₂ and Δ₂^(D) at one point by every estimator, and what they are made of.
+"""Estimate Δ₁, Δ₂ and Δ₂^(D) at each point by every estimator, and what they are made of.
 
 Example:
     python src/estimate_criteria.py --tokens corpus/tokens.safetensors --model '{…}' \\
-        --sequences 8192 --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors \\
-        --regime trajectory --eigen eigen.safetensors --k 64 --candidates 32 --candidate-draws 8 \\
-        --dims 1 4 16 --sigmas 1e-4 1e-3 1e-2 --samples 24 \\
-        --estimates criteria.csv --terms terms.csv --point point.csv
+        --sequences 8192 --data-seed 0 --held-out-sequences 256 \\
+        --at '[{"regime": "trajectory", "k": 64, "dims": [1, 4, 16]}]' --checkpoint w_64.safetensors \\
+        --eigen eigen_64.safetensors --candidates 32 --candidate-draws 8 \\
+        --sigmas 1e-4 1e-3 1e-2 --samples 24 --estimates criteria.csv --terms terms.csv --point point.csv
 """
 
 import pandas as pd
@@ -18,9 +18,15 @@ from valleyscope.landscape.estimators import Grid, estimate_criteria
 from valleyscope.landscape.increments import describe_point
 from valleyscope.models.model import sequence_losses
 
+# An exact estimate has no error; full space has no bound of D.
+EMPTY = ["standard_error", "variance", "published_bound", "sharper_bound"]
+
 
 def main(args):
-    point = stage.point.load(args)
+    stage.point.measure(args, ["estimates", "terms", "point"], at_point, may_be_empty=EMPTY)
+
+
+def at_point(args, point):
     found = len(point.held_out)
     if args.candidates > found:
         raise InputError(f"--candidates {args.candidates} exceeds the {found} held-out sequences")
@@ -38,17 +44,12 @@ def main(args):
         "gradient_bound": bounds.gradient,
         "curvature_bound": bounds.curvature,
     }
-    outputs = [(estimates, args.estimates), (terms, args.terms), (pd.DataFrame([described]), args.point)]
-    # An exact estimate has no error; full space has no bound of D.
-    empty = ["standard_error", "variance", "published_bound", "sharper_bound"]
-    stage.point.write(args, *outputs, may_be_empty=empty)
+    return {"estimates": estimates, "terms": terms, "point": pd.DataFrame([described])}
 
 
 if __name__ == "__main__":
-    parser = stage.point.eigen_parser(__doc__)
-    stage.arguments.add(parser, "candidates", "dims", "sigmas", "samples")
+    parser = stage.point.eigen_parser(__doc__, dims=list)
+    stage.arguments.add(parser, "candidates", "sigmas", "samples")
     parser.add_argument("--candidate-draws", type=int, required=True, help="random vectors of their traces")
-    stage.arguments.add_files(
-        parser, estimates="CSV, a row an estimate", terms="CSV, a row a cell", point="CSV, one row"
-    )
+    stage.point.add_tables(parser, estimates="a row an estimate", terms="a row a cell", point="a row a point")
     stage.arguments.run(main, parser)

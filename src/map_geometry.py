@@ -2,8 +2,9 @@
 
 Example:
     python src/map_geometry.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
-        --eigen eigen.safetensors --k 64 --sigma 1e-2 --reach 3 --points 25 --out geometry.csv
+        --data-seed 0 --held-out-sequences 256 --at '[{"regime": "trained", "k": 64}]' \\
+        --checkpoint model.safetensors --eigen eigen.safetensors --sigma 1e-2 --reach 3 \\
+        --points 25 --out geometry.csv
 """
 
 import numpy as np
@@ -17,7 +18,10 @@ from valleyscope.models.model import sequence_losses
 
 
 def main(args):
-    point = stage.point.load(args)
+    stage.point.measure(args, ["out"], at_point)
+
+
+def at_point(args, point):
     eigen = stage.point.eigenpairs(args.eigen, args.device)
     quadratic = increment_model(point.operator, eigen, point.sample).leading(2)
     axis = np.linspace(-args.reach, args.reach, args.points) * args.sigma
@@ -26,7 +30,7 @@ def main(args):
     displacements = torch.as_tensor(plane).to(U) @ U.T
     true = direct_increments(point.model, sequence_losses, point.known, point.following, displacements)
     table = {"x": plane[:, 0], "y": plane[:, 1], "true": true[:, 0], "quadratic": quadratic.at(plane)}
-    stage.point.write(args, (pd.DataFrame(table), args.out))
+    return {"out": pd.DataFrame(table)}
 
 
 if __name__ == "__main__":
@@ -34,5 +38,5 @@ if __name__ == "__main__":
     stage.arguments.add(parser, "sigma")
     parser.add_argument("--reach", type=float, required=True, help="edge of the plane, in σ")
     parser.add_argument("--points", type=int, required=True, help="along each axis")
-    stage.arguments.add_files(parser, out="CSV, a row a point of the plane")
+    stage.point.add_tables(parser, out="a row a point of the plane")
     stage.arguments.run(main, parser)

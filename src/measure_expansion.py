@@ -2,8 +2,8 @@
 
 Example:
     python src/measure_expansion.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint model.safetensors --regime trained \\
-        --eigen eigen.safetensors --k 64 --limit 0.1 \\
+        --data-seed 0 --held-out-sequences 256 --at '[{"regime": "trained", "k": 64}]' \\
+        --checkpoint model.safetensors --eigen eigen.safetensors --limit 0.1 \\
         --expansion '{"dims": [1, 16], "samples": 12, "sigmas": [1e-3, 1e-2]}' \\
         --precision '{"dims": [1, 16], "samples": 32, "sigmas": [1e-3, 1e-2]}' \\
         --errors expansion.csv --validity validity.csv --moments precision.csv
@@ -17,15 +17,19 @@ from valleyscope.landscape.estimators import Grid
 from valleyscope.landscape.expansion import expansion_errors, moments_by_precision, validity
 from valleyscope.models.model import sequence_losses
 
+EMPTY = ["sigma_star", "sigma_floor"]  # where the grid holds none
+
 
 def main(args):
-    point = stage.point.load(args)
+    stage.point.measure(args, ["errors", "validity", "moments"], at_point, may_be_empty=EMPTY)
+
+
+def at_point(args, point):
     eigen = stage.point.eigenpairs(args.eigen, args.device)
     problem = (point.model, sequence_losses, point.data, eigen, args.k)
     errors = expansion_errors(*problem, Grid(**args.expansion, seed=args.data_seed))
     moments = moments_by_precision(*problem, Grid(**args.precision, seed=args.data_seed))
-    outputs = [(errors, args.errors), (validity(errors, args.limit), args.validity), (moments, args.moments)]
-    stage.point.write(args, *outputs, may_be_empty=["sigma_star", "sigma_floor"])  # where the grid holds none
+    return {"errors": errors, "validity": validity(errors, args.limit), "moments": moments}
 
 
 if __name__ == "__main__":
@@ -33,10 +37,10 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=float, required=True, help="of error over signal, which defines σ*")
     for name in ("--expansion", "--precision"):
         parser.add_argument(name, type=json.loads, required=True, help="dims, sigmas, samples; JSON")
-    stage.arguments.add_files(
+    stage.point.add_tables(
         parser,
-        errors="CSV, a row a precision, D and σ",
-        validity="CSV, a row a precision and D",
-        moments="CSV, a row a precision, D and σ",
+        errors="a row a precision, D and σ",
+        validity="a row a precision and D",
+        moments="a row a precision, D and σ",
     )
     stage.arguments.run(main, parser)

@@ -2,10 +2,10 @@
 
 Example:
     python src/measure_spectrum.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 8192 \\
-        --data-seed 0 --held-out-sequences 256 --checkpoint w_64.safetensors --regime trajectory \\
-        --eigen eigen_64.safetensors --k 64 \\
-        --moved-eigen eigen_128.safetensors --dims 1 4 16 --steps 40 --probes 4 --width 0.01 \\
-        --points 241 --tolerance 1e-3 --density spectrum.csv --drift drift.csv
+        --data-seed 0 --held-out-sequences 256 --at '[{"regime": "trajectory", "k": 64}]' \\
+        --checkpoint w_64.safetensors --eigen eigen_64.safetensors --moved-eigen eigen_128.safetensors \\
+        --dims 1 4 16 --steps 40 --probes 4 --width 0.01 --points 241 --tolerance 1e-3 \\
+        --density spectrum.csv --drift drift.csv
 """
 
 import numpy as np
@@ -46,10 +46,13 @@ def drift(args, point, before):
 
 
 def main(args):
-    point = stage.point.load(args)
+    stage.point.measure(args, ["density", "drift"], at_point)
+
+
+def at_point(args, point):
     before = stage.point.eigenpairs(args.eigen, args.device)
     spectral = density(args, point.operator, before.values[0].item())
-    stage.point.write(args, (spectral, args.density), (drift(args, point, before), args.drift))
+    return {"density": spectral, "drift": drift(args, point, before)}
 
 
 if __name__ == "__main__":
@@ -58,10 +61,6 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, required=True, help="Lanczos steps a random vector")
     parser.add_argument("--width", type=float, required=True, help="of the blur, over λ_max")
     parser.add_argument("--points", type=int, required=True, help="of the grid of eigenvalues")
-    stage.arguments.add_files(
-        parser,
-        moved_eigen="eigenpairs of H^(2k) at w_2k",
-        density="CSV, a row a point of the grid",
-        drift="CSV, a row a D and eigenspace",
-    )
+    stage.point.add_files(parser, moved_eigen="eigenpairs of H^(2k) at w_2k, one file for each point")
+    stage.point.add_tables(parser, density="a row a point of the grid", drift="a row a D and eigenspace")
     stage.arguments.run(main, parser)

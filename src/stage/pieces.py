@@ -2,13 +2,22 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from valleyscope.artifacts import digest, file_sha256, read_json, read_table, write_json, write_table
+from valleyscope.artifacts import (
+    digest,
+    file_sha256,
+    read_json,
+    read_table,
+    sidecar,
+    write_atomically,
+    write_json,
+    write_table,
+)
 
 SRC = Path(__file__).parents[1]
 
@@ -18,6 +27,13 @@ def key(meta: dict) -> str:
     files = {str(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
     sources = {str(path): file_sha256(path) for path in map(Path, files) if path.is_relative_to(SRC)}
     return digest({"call": meta["sha256_of_settings_and_inputs"], "sources": sources})
+
+
+def write_joined(
+    parts: list[pd.DataFrame], path: Path, meta: dict, may_be_empty: Collection[str] = ()
+) -> None:
+    """Write the tables of all pieces as one."""
+    write_table(pd.concat(parts, ignore_index=True), path, meta, may_be_empty)
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,16 @@ class Pieces:
                 write_table(table, self._path(name, table_name), {}, may_be_empty=table.columns)
             write_json({"key": self.key, "tables": list(tables)}, mark)
         return {table: read_table(self._path(name, table), []) for table in read_json(mark)["tables"]}
+
+    def place(self, out: Path) -> Path:
+        """Where a piece keeps a file of the job's until the job ends."""
+        return self.folder / "files" / out.name  # apart from the pieces' own
+
+    def deliver(self, out: Path) -> None:
+        """Bring a file that a piece kept, and its description, where the job was to write it."""
+        for path in (sidecar(out), out):
+            with write_atomically(path) as temporary:
+                shutil.copyfile(self.place(path), temporary)  # a call killed here must find it once more
 
     def remove(self) -> None:
         """The job has ended."""

@@ -1,9 +1,14 @@
-"""The arguments of a stage at one point, weights and the first k sequences, and what they stand for."""
+"""The arguments of a stage at points, weights and the first k sequences, and what they stand for.
+
+One call takes all points of a seed, so that they share a start. It loads the tokens once, and what it has
+measured at a point it keeps until it ends: a call that is killed goes on at the point where it was.
+"""
 
 import argparse
-from collections.abc import Collection
+import json
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,29 +16,64 @@ from torch import Tensor
 
 import stage.arguments
 import stage.problem
-from valleyscope.artifacts import load_tensors, save_tensors, write_table
+from stage.pieces import Pieces, write_joined
+from valleyscope.artifacts import load_tensors, save_tensors
 from valleyscope.eigen import EigenResult
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import Transformer, sequence_losses
 
 PAIRS = ("values", "vectors", "residuals")  # tensors of a file of eigenpairs
+OF_A_POINT = ("checkpoint", "eigen", "moved_eigen")  # options with one file for each point
+
+Tables = dict[str, pd.DataFrame]
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The arguments of a learning problem and of a point."""
+def parser(description: str, **wanted: type) -> argparse.ArgumentParser:
+    """The arguments of a learning problem and of points; `wanted`: what the stage is told of each."""
     result = stage.problem.curvature_parser(description)
-    stage.arguments.add_files(result, checkpoint="weights")
-    result.add_argument("--regime", required=True, help="which weights these are, for the tables")
-    result.add_argument("--k", type=int, required=True, help="sequences before the one added")
+    known = {"regime": str, "k": int, **wanted}
+    told = f"JSON, a list of objects with {', '.join(known)}"
+    result.add_argument("--at", type=_rows(known), required=True, help=told)
+    add_files(result, checkpoint="weights, one file for each point")
     return result
 
 
-def eigen_parser(description: str) -> argparse.ArgumentParser:
+def eigen_parser(description: str, **wanted: type) -> argparse.ArgumentParser:
     """The same with known eigenpairs of H^(k)."""
-    result = parser(description)
-    stage.arguments.add_files(result, eigen="eigenpairs of H^(k), from find_eigenpairs")
+    result = parser(description, **wanted)
+    add_files(result, eigen="eigenpairs of H^(k), one file for each point, from find_eigenpairs")
     return result
+
+
+def add_files(result: argparse.ArgumentParser, **told: str) -> None:
+    """Add options that name several files."""
+    for name, what in told.items():
+        option = f"--{name.replace('_', '-')}"
+        result.add_argument(option, type=Path, nargs="+", required=True, help=what)
+
+
+def add_tables(result: argparse.ArgumentParser, **told: str) -> None:
+    """Add options that name the files of a table, one for each regime."""
+    add_files(result, **{name: f"CSV, one for each regime: {what}" for name, what in told.items()})
+
+
+def _rows(known: dict[str, type]) -> Callable[[str], list[dict]]:
+    """An argument type: a JSON list of objects whose values are of these types."""
+
+    def parse(text: str) -> list[dict]:
+        try:
+            rows = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
+        if not isinstance(rows, list) or not rows or not all(map(fits, rows)):
+            raise argparse.ArgumentTypeError(f"not a list of objects with {', '.join(known)}")
+        return rows
+
+    def fits(row) -> bool:
+        return isinstance(row, dict) and {name: type(value) for name, value in row.items()} == known
+
+    return parse
 
 
 @dataclass(frozen=True)
@@ -71,10 +111,79 @@ class Point:
         return HessianOperator(self.model, sequence_losses, data, memory_budget=self.memory_budget)
 
 
-def load(args: argparse.Namespace) -> Point:
-    """The point that the arguments name."""
-    model = stage.problem.model(args, args.checkpoint)
-    return Point(model, *stage.problem.data(args), args.k, args.memory_budget)
+def measure(
+    args: argparse.Namespace,
+    tables: Collection[str],
+    at_point: Callable[[argparse.Namespace, Point], Tables],
+    *,
+    files: Collection[str] = (),
+    may_be_empty: Collection[str] = (),
+) -> None:
+    """Measure at every point and write tables with regime, seed and k in front.
+
+    Args:
+        tables: what `at_point` returns, and the options that name their files, one for each regime.
+        at_point: takes the arguments of one point, that is what --at tells of it and its own file of
+            OF_A_POINT and of `files`, and the point.
+        files: options with one file for each point that `at_point` writes.
+    """
+    data = stage.problem.data(args)
+    inputs = [path for name in OF_A_POINT for path in getattr(args, name, [])]
+    meta = stage.arguments.meta(args, args.tokens, *inputs)
+    results = {name: _one_each(args, name) for name in tables}
+    first = next(iter(results[next(iter(tables))].values()))
+    pieces = Pieces.of(first, meta)
+    found = {
+        (own.regime, own.k): pieces.tables(
+            f"{own.regime}_{own.k}", partial(_measured, own, data, at_point, files, pieces)
+        )
+        for own in each(args, files)
+    }
+    for own in each(args, files):
+        for name in files:
+            pieces.deliver(getattr(own, name))
+    for name, paths in results.items():
+        for regime, path in paths.items():
+            parts = [tables_of[name] for (of, _), tables_of in found.items() if of == regime]
+            write_joined(parts, path, meta, may_be_empty)
+    pieces.remove()
+
+
+def _measured(own: argparse.Namespace, data, at_point, files: Collection[str], pieces: Pieces) -> Tables:
+    """What is found at one point; its files are kept with the pieces."""
+    kept = {name: pieces.place(getattr(own, name)) for name in files}
+    own = argparse.Namespace(**vars(own) | kept)
+    model = stage.problem.model(own, own.checkpoint)
+    result = at_point(own, Point(model, *data, own.k, own.memory_budget))
+    return {name: _named(table, own) for name, table in result.items()}
+
+
+def _named(table: pd.DataFrame, own: argparse.Namespace) -> pd.DataFrame:
+    keys = pd.DataFrame({"regime": own.regime, "seed": own.data_seed, "k": own.k}, index=table.index)
+    return pd.concat([keys, table], axis=1)
+
+
+def each(args: argparse.Namespace, files: Collection[str] = ()) -> Iterator[argparse.Namespace]:
+    """The arguments of each point, with its own file of OF_A_POINT and `files`."""
+    shared = {name: value for name, value in vars(args).items() if name != "at"}
+    listed = [name for name in (*OF_A_POINT, *files) if name in shared]
+    for name in listed:
+        if len(shared[name]) != len(args.at):
+            raise InputError(f"{_told(args, name)} for {len(args.at)} points; give one for each")
+    for index, row in enumerate(args.at):
+        yield argparse.Namespace(**shared | row | {name: shared[name][index] for name in listed})
+
+
+def _one_each(args: argparse.Namespace, name: str) -> dict[str, Path]:
+    """The file of a table for each regime."""
+    regimes = list(dict.fromkeys(row["regime"] for row in args.at))
+    if len(getattr(args, name)) != len(regimes):
+        raise InputError(f"{_told(args, name)} for {len(regimes)} regimes; give one for each")
+    return dict(zip(regimes, getattr(args, name), strict=True))
+
+
+def _told(args: argparse.Namespace, name: str) -> str:
+    return f"--{name.replace('_', '-')} names {len(getattr(args, name))} files"
 
 
 def eigenpairs(path: Path, device: str, count: int | None = None) -> EigenResult:
@@ -89,15 +198,3 @@ def eigenpairs(path: Path, device: str, count: int | None = None) -> EigenResult
 def save_eigenpairs(eigen: EigenResult, path: Path, meta: dict) -> None:
     """Write them as `eigenpairs` reads them."""
     save_tensors({name: getattr(eigen, name) for name in PAIRS}, path, {**meta, "products": eigen.matvecs})
-
-
-def write(
-    args: argparse.Namespace,
-    *outputs: tuple[pd.DataFrame, Path],
-    may_be_empty: Collection[str] = (),
-) -> None:
-    """Write tables with regime, seed and k in front."""
-    inputs = [args.tokens, args.checkpoint] + ([args.eigen] if hasattr(args, "eigen") else [])
-    for table, path in outputs:
-        keys = pd.DataFrame({"regime": args.regime, "seed": args.data_seed, "k": args.k}, index=table.index)
-        write_table(pd.concat([keys, table], axis=1), path, stage.arguments.meta(args, *inputs), may_be_empty)

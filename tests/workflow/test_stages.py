@@ -58,8 +58,8 @@ def test_a_checkpoint_of_another_size_is_refused_in_one_line(tmp_path):
     size = {"vocab_size": 16, "context": 8, "depth": 1, "width": 8, "heads": 2, "kv_heads": 2}
     save_tensors(Transformer(ModelSettings(**size)).state_dict(), tmp_path / "model.safetensors", {})
     arguments = ["--tokens", tmp_path / "tokens.safetensors", "--sequences", 16, "--data-seed", 0]
-    arguments += ["--held-out-sequences", 4, "--checkpoint", tmp_path / "model.safetensors", "--k", 4]
-    arguments += ["--regime", "x", "--count", 2, "--tolerance", 1e-2]
+    arguments += ["--held-out-sequences", 4, "--checkpoint", tmp_path / "model.safetensors"]
+    arguments += ["--at", '[{"regime": "x", "k": 4, "count": 2}]', "--tolerance", 1e-2]
     arguments += ["--out", tmp_path / "o", "--table", tmp_path / "t"]
     wider = run_stage("find_eigenpairs", *arguments, "--model", json.dumps({**size, "width": 16}))
     assert wider.returncode == 1

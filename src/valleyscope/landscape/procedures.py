@@ -89,9 +89,11 @@ def _corrected(model, loss_fn, data, increment: IncrementOperator, z, s: Procedu
 
 
 def _published(model, loss_fn, data, k: int, z, s: ProcedureSettings) -> Procedure:
-    operator = published.MicrobatchedHessian(model, loss_fn, published.evenly_spaced(data[:k]))
+    operator = published.MicrobatchedHessian(
+        model, loss_fn, published.evenly_spaced(data[:k]), keep_graph=True
+    )
     values, vectors = published.deflated_power_iteration(operator, s.dim, s.steps, s.seed)
-    quadratic = published.coefficients(model, loss_fn, data, k, vectors)
+    quadratic = published.coefficients(model, loss_fn, data, k, vectors, keep_graph=True)
     delta = published.unbatched_increments(model, loss_fn, data, k, vectors, z)
     return Procedure(operator, values, vectors, quadratic, delta)
 

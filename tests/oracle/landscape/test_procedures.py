@@ -59,8 +59,8 @@ def test_the_published_one_sees_four_sequences(model, tokens, monkeypatch):
     seen = []
 
     class Spy(published.MicrobatchedHessian):
-        def __init__(self, model, loss_fn, data):
-            super().__init__(model, loss_fn, data)
+        def __init__(self, model, loss_fn, data, *options, **named):
+            super().__init__(model, loss_fn, data, *options, **named)
             seen.append(data)
 
     monkeypatch.setattr(published, "MicrobatchedHessian", Spy)

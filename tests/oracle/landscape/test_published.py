@@ -43,6 +43,8 @@ def test_microbatched_products_are_exact(model, tokens, rng):
     truth = dense.hessian(model, sequence_losses, tokens[:5]) @ V
     assert (operator.matmat(V) - truth).norm() <= 1e-10 * truth.norm()
     assert operator.matvecs == 2
+    kept = MicrobatchedHessian(model, sequence_losses, tokens[:5], keep_graph=True)
+    assert torch.equal(kept.matmat(V), operator.matmat(V))
 
 
 def test_four_evenly_spaced_sequences_differ_between_k_and_k_plus_one():
