@@ -149,20 +149,20 @@ rule connect_minima:
 
 
 rule profile_path:
-    """Loss, curvature, gradient noise and Paper A's criterion along a path."""
+    """Loss, curvature, gradient noise and Paper A's criterion along the paths of a pair."""
     input:
         tokens="<tokens>",
-        path="<connectivity>/path_<path>.safetensors",
+        paths=of_pair("path", "safetensors"),
     output:
-        curvature="<connectivity>/curvature_<path>.csv",
-        eigenvalues="<connectivity>/eigenvalues_<path>.csv",
-        groups="<connectivity>/groups_<path>.csv",
-        losses="<connectivity>/losses_<path>.csv",
-        criteria="<connectivity>/criteria_<path>.csv",
+        curvature=of_pair("curvature"),
+        eigenvalues=of_pair("eigenvalues"),
+        groups=of_pair("groups"),
+        losses=of_pair("losses"),
+        criteria=f"<connectivity>/criteria_{LOOKED_AT}_{{pair}}.csv",
     log:
-        "<logs>/profile_path/<path>.log",
+        "<logs>/profile_path/{pair}.log",
     benchmark:
-        "<benchmarks>/profile_path/<path>.tsv"
+        "<benchmarks>/profile_path/{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -170,17 +170,20 @@ rule profile_path:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
+        curves=CURVES,
         profile=as_json(B["profile"]["settings"]),
         points=B["profile"]["points"],
         dense=B["profile"]["dense_points"],
+        judged=LOOKED_AT,
         criteria=options(B["criteria"]),
     shell:
-        "python src/profile_path.py"
-        + PATH
-        + " --variant {wildcards.variant} --kind {wildcards.kind} --points {params.points}"
-        " --dense-points {params.dense} --profile {params.profile:q} {params.criteria}"
+        "python src/profile_path.py --threads {threads} {params.problem} --memory-budget {params.memory}"
+        " --tokens {input.tokens:q} --pair {wildcards.pair} --seed {params.seed}"
+        " --paths {input.paths:q} --curves {params.curves}"
+        " --points {params.points} --dense-points {params.dense} --profile {params.profile:q}"
         " --curvature {output.curvature:q} --eigenvalues {output.eigenvalues:q} --groups {output.groups:q}"
-        " --losses {output.losses:q} --criteria {output.criteria:q} 2>&1 | tee {log:q}"
+        " --losses {output.losses:q} --judged {params.judged} {params.criteria}"
+        " --criteria {output.criteria:q} 2>&1 | tee {log:q}"
 
 
 rule measure_path_spectrum:
@@ -210,16 +213,17 @@ rule measure_path_spectrum:
 
 
 rule run_projected_sgd:
-    """SGD, its rivals and controls beside the path, projected back to it."""
+    """SGD, its rivals and controls beside the path, projected back to it; a killed job goes on."""
     input:
         tokens="<tokens>",
         path=LOOKED_AT_FILE,
     output:
-        "<connectivity>/trajectories_{run}_{pair}.csv",
+        expand("<connectivity>/trajectories_{run}_{{pair}}.csv", run=RUNS),
     log:
-        "<logs>/run_projected_sgd/{run}_{pair}.log",
+        "<logs>/run_projected_sgd/{pair}.log",
     benchmark:
-        "<benchmarks>/run_projected_sgd/{run}_{pair}.tsv"
+        "<benchmarks>/run_projected_sgd/{pair}.tsv"
+    priority: 2
     conda:
         "../envs/environment.yaml"
     params:
@@ -227,15 +231,12 @@ rule run_projected_sgd:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
-        starts=lambda w: RUNS[w.run]["starts"],
-        replicas=lambda w: RUNS[w.run]["replicas"],
-        sgd=lambda w: as_json(RUNS[w.run]["sgd"]),
+        runs=as_json([{"run": name} | RUNS[name] for name in RUNS]),
     shell:
         "python src/run_projected_sgd.py"
         + PATH
         + LOOKED_AT_OPTIONS
-        + " --run {wildcards.run} --starts {params.starts} --replicas {params.replicas} --sgd {params.sgd:q}"
-        " --out {output:q} 2>&1 | tee {log:q}"
+        + " --runs {params.runs:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule measure_drift:
