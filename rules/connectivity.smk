@@ -11,9 +11,7 @@ TABLES["connectivity"] = {
         for part in ["fits", "profile", "trajectories"]
     },
     "training_minima": expand(
-        "<connectivity>/curve_{variant}_{seed}.csv",
-        variant=B["training"],
-        seed=sum(B["pairs"], []),
+        "<connectivity>/curve_{variant}_{pair}.csv", variant=B["training"], pair=PAIRS
     ),
     "minima": expand(
         "<connectivity>/minima_{variant}_{pair}.csv", variant=B["training"], pair=PAIRS
@@ -34,6 +32,7 @@ TABLES["connectivity"] = {
     ),
     "averages": expand("<connectivity>/averages_{pair}.csv", pair=PAIRS),
 }
+MINIMA = [f"<connectivity>/minimum_{{variant}}_{{pair}}_{end}.safetensors" for end in (0, 1)]
 PATH = (  # the options of every stage on a path
     " --threads {threads} {params.problem} --memory-budget {params.memory} --tokens {input.tokens:q}"
     " --path {input.path:q} --pair {wildcards.pair} --seed {params.seed}"
@@ -62,38 +61,35 @@ rule simulate_valley:
 
 
 rule train_minimum:
-    """Train to the loss floor on a small subset, the same for all seeds."""
+    """Train both ends of a pair to the loss floor on a small subset, the same for all seeds."""
     input:
         tokens="<tokens>",
     output:
-        checkpoint="<connectivity>/minimum_{variant}_{seed}.safetensors",
-        meta="<connectivity>/minimum_{variant}_{seed}.safetensors.json",
-        curve="<connectivity>/curve_{variant}_{seed}.csv",
+        checkpoints=MINIMA,
+        meta=[f"{minimum}.json" for minimum in MINIMA],
+        curve="<connectivity>/curve_{variant}_{pair}.csv",
     log:
-        "<logs>/train_minimum/{variant}_{seed}.log",
+        "<logs>/train_minimum/{variant}_{pair}.log",
     benchmark:
-        "<benchmarks>/train_minimum/{variant}_{seed}.tsv"
+        "<benchmarks>/train_minimum/{variant}_{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("train_model"),
         problem=PROBLEM_B,
+        seeds=lambda w: PAIRS[w.pair],
         training=lambda w: as_json(B["training"][w.variant]),
     shell:
         "python src/train_model.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
-        " --seed {wildcards.seed} --training {params.training:q} --variant {wildcards.variant}"
-        " --checkpoint {output.checkpoint:q} --curve {output.curve:q} 2>&1 | tee {log:q}"
+        " --seed {params.seeds} --training {params.training:q} --variant {wildcards.variant}"
+        " --checkpoint {output.checkpoints:q} --curve {output.curve:q} 2>&1 | tee {log:q}"
 
 
 rule relax_minima:
     """Relax both ends as the points of a path will be; how low, flat and stationary they are."""
     input:
         tokens="<tokens>",
-        ends=lambda w: expand(
-            "<connectivity>/minimum_{variant}_{seed}.safetensors",
-            variant=w.variant,
-            seed=PAIRS[w.pair],
-        ),
+        ends=MINIMA,
     output:
         ends="<connectivity>/ends_{variant}_{pair}.safetensors",
         meta="<connectivity>/ends_{variant}_{pair}.safetensors.json",
