@@ -1,4 +1,7 @@
-"""Paper B: the toy valley, paths between minima, SGD beside them, branching and averages."""
+"""Paper B: the toy valley, paths between minima, SGD beside them, branching and averages.
+
+Priorities put the longest chain of a run first, so that no long job is left for its end.
+"""
 
 LOOKED_AT = "adamw_autoneb"  # the path on which SGD runs
 LOOKED_AT_FILE = f"<connectivity>/path_{LOOKED_AT}_{{pair}}.safetensors"
@@ -72,6 +75,7 @@ rule train_minimum:
         "<logs>/train_minimum/{variant}_{pair}.log",
     benchmark:
         "<benchmarks>/train_minimum/{variant}_{pair}.tsv"
+    priority: 3
     conda:
         "../envs/environment.yaml"
     params:
@@ -98,6 +102,7 @@ rule relax_minima:
         "<logs>/relax_minima/{variant}_{pair}.log",
     benchmark:
         "<benchmarks>/relax_minima/{variant}_{pair}.tsv"
+    priority: 3
     conda:
         "../envs/environment.yaml"
     params:
@@ -129,6 +134,7 @@ rule connect_minima:
         "<logs>/connect_minima/<path>.log",
     benchmark:
         "<benchmarks>/connect_minima/<path>.tsv"
+    priority: 3
     conda:
         "../envs/environment.yaml"
     params:
@@ -159,6 +165,7 @@ rule profile_path:
         "<logs>/profile_path/{pair}.log",
     benchmark:
         "<benchmarks>/profile_path/{pair}.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     params:
@@ -246,6 +253,7 @@ rule measure_drift:
         "<logs>/measure_drift/{pair}.log",
     benchmark:
         "<benchmarks>/measure_drift/{pair}.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     params:

@@ -78,15 +78,29 @@ def profiles_of_two_paths(folder, out):
     return command
 
 
-@pytest.mark.parametrize("job", [sgd_of_two_runs, profiles_of_two_paths])
-def test_a_killed_job_goes_on_with_the_piece_that_it_was_at(tmp_path, job):
+def drift_of_two_runs(folder, out):
+    run = {"learning_rate": 0.01, "batch": 2, "steps": 20, "replicas": 4}
+    command = [*command_of("measure_drift", folder), "--path", save_path(folder), "--variant", "adamw"]
+    command += ["--kind", "autoneb", "--pair", "0-1", "--positions", 2, "--followed", 2]
+    return [*command, "--grid", json.dumps([run, run | {"batch": 4}]), "--out", out / "drift.csv"]
+
+
+@pytest.mark.parametrize(
+    ("job", "first", "second"),
+    [
+        (sgd_of_two_runs, "first", "second"),
+        (profiles_of_two_paths, "first", "second"),
+        (drift_of_two_runs, "1 of 2", "2 of 2"),
+    ],
+)
+def test_a_killed_job_goes_on_with_the_piece_that_it_was_at(tmp_path, job, first, second):
     """To the same bytes as one that was left alone. Snakemake has removed the killed one's outputs."""
     alone = started(job(tmp_path, tmp_path / "alone"))
     _, said = alone.communicate(timeout=120)
     assert alone.returncode == 0, said
     command = job(tmp_path, tmp_path / "out")
     killed = started(command)
-    while "second" not in killed.stderr.readline():
+    while second not in killed.stderr.readline():
         assert killed.poll() is None
     killed.kill()
     killed.communicate(timeout=60)
@@ -95,8 +109,8 @@ def test_a_killed_job_goes_on_with_the_piece_that_it_was_at(tmp_path, job):
     again = started(command)
     _, said = again.communicate(timeout=120)
     assert again.returncode == 0, said
-    assert "second" in said
-    assert "first" not in said
+    assert second in said
+    assert first not in said
     tables = {path.name: path.read_bytes() for path in (tmp_path / "alone").glob("*.csv")}
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.csv")} == tables
     assert all(path.is_file() for path in (tmp_path / "out").iterdir())  # no piece is left
