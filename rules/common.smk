@@ -99,8 +99,8 @@ def on_paths(part):
 
 
 def of_pair(part, ext="csv"):
-    """Those of the paths of one pair."""
-    return [f"<connectivity>/{part}_{curve}_{{pair}}.{ext}" for curve in CURVES]
+    """Those of the paths of one pair, the same whatever the order in the configuration."""
+    return [f"<connectivity>/{part}_{curve}_{{pair}}.{ext}" for curve in sorted(CURVES)]
 
 
 def seed_of_pair(w):

@@ -173,7 +173,7 @@ rule profile_path:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
-        curves=CURVES,
+        curves=sorted(CURVES),
         profile=as_json(B["profile"]["settings"]),
         points=B["profile"]["points"],
         dense=B["profile"]["dense_points"],
@@ -221,7 +221,7 @@ rule run_projected_sgd:
         tokens="<tokens>",
         path=LOOKED_AT_FILE,
     output:
-        expand("<connectivity>/trajectories_{run}_{{pair}}.csv", run=RUNS),
+        expand("<connectivity>/trajectories_{run}_{{pair}}.csv", run=sorted(RUNS)),
     log:
         "<logs>/run_projected_sgd/{pair}.log",
     benchmark:
@@ -234,7 +234,7 @@ rule run_projected_sgd:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
-        runs=as_json([{"run": name} | RUNS[name] for name in RUNS]),
+        runs=as_json([{"run": name} | RUNS[name] for name in sorted(RUNS)]),
     shell:
         "python src/run_projected_sgd.py"
         + PATH
