@@ -49,7 +49,6 @@ wildcard_constraints:
     pair=either(PAIRS),
     variant=either(B["training"]),
     kind=either({kind for kinds in B["kinds"].values() for kind in kinds}),
-    run=either(RUNS),
     table=either(PARTS),
     figure=either(FIGURES),
 

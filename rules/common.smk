@@ -125,6 +125,11 @@ def on_paths(part):
     return expand("<connectivity>/{part}_{curve}_{pair}.csv", part=part, curve=CURVES, pair=PAIRS)
 
 
+def of_pair(part, ext="csv"):
+    """Those of the paths of one pair, the same whatever the order in the configuration."""
+    return [f"<connectivity>/{part}_{curve}_{{pair}}.{ext}" for curve in sorted(CURVES)]
+
+
 def seed_of_pair(w):
     return PAIRS[w.pair][0]
 

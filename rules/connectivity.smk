@@ -1,4 +1,7 @@
-"""Paper B: the toy valley, paths between minima, SGD beside them, branching and averages."""
+"""Paper B: the toy valley, paths between minima, SGD beside them, branching and averages.
+
+Priorities put the longest chain of a run first, so that no long job is left for its end.
+"""
 
 LOOKED_AT = "adamw_autoneb"  # the path on which SGD runs
 LOOKED_AT_FILE = f"<connectivity>/path_{LOOKED_AT}_{{pair}}.safetensors"
@@ -11,9 +14,7 @@ TABLES["connectivity"] = {
         for part in ["fits", "profile", "trajectories"]
     },
     "training_minima": expand(
-        "<connectivity>/curve_{variant}_{seed}.csv",
-        variant=B["training"],
-        seed=sum(B["pairs"], []),
+        "<connectivity>/curve_{variant}_{pair}.csv", variant=B["training"], pair=PAIRS
     ),
     "minima": expand(
         "<connectivity>/minima_{variant}_{pair}.csv", variant=B["training"], pair=PAIRS
@@ -34,6 +35,7 @@ TABLES["connectivity"] = {
     ),
     "averages": expand("<connectivity>/averages_{pair}.csv", pair=PAIRS),
 }
+MINIMA = [f"<connectivity>/minimum_{{variant}}_{{pair}}_{end}.safetensors" for end in (0, 1)]
 PATH = (  # the options of every stage on a path
     " --threads {threads} {params.problem} --memory-budget {params.memory} --tokens {input.tokens:q}"
     " --path {input.path:q} --pair {wildcards.pair} --seed {params.seed}"
@@ -62,38 +64,36 @@ rule simulate_valley:
 
 
 rule train_minimum:
-    """Train to the loss floor on a small subset, the same for all seeds."""
+    """Train both ends of a pair to the loss floor on a small subset, the same for all seeds."""
     input:
         tokens="<tokens>",
     output:
-        checkpoint="<connectivity>/minimum_{variant}_{seed}.safetensors",
-        meta="<connectivity>/minimum_{variant}_{seed}.safetensors.json",
-        curve="<connectivity>/curve_{variant}_{seed}.csv",
+        checkpoints=MINIMA,
+        meta=[f"{minimum}.json" for minimum in MINIMA],
+        curve="<connectivity>/curve_{variant}_{pair}.csv",
     log:
-        "<logs>/train_minimum/{variant}_{seed}.log",
+        "<logs>/train_minimum/{variant}_{pair}.log",
     benchmark:
-        "<benchmarks>/train_minimum/{variant}_{seed}.tsv"
+        "<benchmarks>/train_minimum/{variant}_{pair}.tsv"
+    priority: 3
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("train_model"),
         problem=PROBLEM_B,
+        seeds=lambda w: PAIRS[w.pair],
         training=lambda w: as_json(B["training"][w.variant]),
     shell:
         "python src/train_model.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
-        " --seed {wildcards.seed} --training {params.training:q} --variant {wildcards.variant}"
-        " --checkpoint {output.checkpoint:q} --curve {output.curve:q} 2>&1 | tee {log:q}"
+        " --seed {params.seeds} --training {params.training:q} --variant {wildcards.variant}"
+        " --checkpoint {output.checkpoints:q} --curve {output.curve:q} 2>&1 | tee {log:q}"
 
 
 rule relax_minima:
     """Relax both ends as the points of a path will be; how low, flat and stationary they are."""
     input:
         tokens="<tokens>",
-        ends=lambda w: expand(
-            "<connectivity>/minimum_{variant}_{seed}.safetensors",
-            variant=w.variant,
-            seed=PAIRS[w.pair],
-        ),
+        ends=MINIMA,
     output:
         ends="<connectivity>/ends_{variant}_{pair}.safetensors",
         meta="<connectivity>/ends_{variant}_{pair}.safetensors.json",
@@ -102,6 +102,7 @@ rule relax_minima:
         "<logs>/relax_minima/{variant}_{pair}.log",
     benchmark:
         "<benchmarks>/relax_minima/{variant}_{pair}.tsv"
+    priority: 3
     conda:
         "../envs/environment.yaml"
     params:
@@ -133,6 +134,7 @@ rule connect_minima:
         "<logs>/connect_minima/<path>.log",
     benchmark:
         "<benchmarks>/connect_minima/<path>.tsv"
+    priority: 3
     conda:
         "../envs/environment.yaml"
     params:
@@ -149,20 +151,21 @@ rule connect_minima:
 
 
 rule profile_path:
-    """Loss, curvature, gradient noise and Paper A's criterion along a path."""
+    """Loss, curvature, gradient noise and Paper A's criterion along the paths of a pair."""
     input:
         tokens="<tokens>",
-        path="<connectivity>/path_<path>.safetensors",
+        paths=of_pair("path", "safetensors"),
     output:
-        curvature="<connectivity>/curvature_<path>.csv",
-        eigenvalues="<connectivity>/eigenvalues_<path>.csv",
-        groups="<connectivity>/groups_<path>.csv",
-        losses="<connectivity>/losses_<path>.csv",
-        criteria="<connectivity>/criteria_<path>.csv",
+        curvature=of_pair("curvature"),
+        eigenvalues=of_pair("eigenvalues"),
+        groups=of_pair("groups"),
+        losses=of_pair("losses"),
+        criteria=f"<connectivity>/criteria_{LOOKED_AT}_{{pair}}.csv",
     log:
-        "<logs>/profile_path/<path>.log",
+        "<logs>/profile_path/{pair}.log",
     benchmark:
-        "<benchmarks>/profile_path/<path>.tsv"
+        "<benchmarks>/profile_path/{pair}.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     params:
@@ -170,17 +173,20 @@ rule profile_path:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
+        curves=sorted(CURVES),
         profile=as_json(B["profile"]["settings"]),
         points=B["profile"]["points"],
         dense=B["profile"]["dense_points"],
+        judged=LOOKED_AT,
         criteria=options(B["criteria"]),
     shell:
-        "python src/profile_path.py"
-        + PATH
-        + " --variant {wildcards.variant} --kind {wildcards.kind} --points {params.points}"
-        " --dense-points {params.dense} --profile {params.profile:q} {params.criteria}"
+        "python src/profile_path.py --threads {threads} {params.problem} --memory-budget {params.memory}"
+        " --tokens {input.tokens:q} --pair {wildcards.pair} --seed {params.seed}"
+        " --paths {input.paths:q} --curves {params.curves}"
+        " --points {params.points} --dense-points {params.dense} --profile {params.profile:q}"
         " --curvature {output.curvature:q} --eigenvalues {output.eigenvalues:q} --groups {output.groups:q}"
-        " --losses {output.losses:q} --criteria {output.criteria:q} 2>&1 | tee {log:q}"
+        " --losses {output.losses:q} --judged {params.judged} {params.criteria}"
+        " --criteria {output.criteria:q} 2>&1 | tee {log:q}"
 
 
 rule measure_path_spectrum:
@@ -210,16 +216,17 @@ rule measure_path_spectrum:
 
 
 rule run_projected_sgd:
-    """SGD, its rivals and controls beside the path, projected back to it."""
+    """SGD, its rivals and controls beside the path, projected back to it; a killed job goes on."""
     input:
         tokens="<tokens>",
         path=LOOKED_AT_FILE,
     output:
-        "<connectivity>/trajectories_{run}_{pair}.csv",
+        expand("<connectivity>/trajectories_{run}_{{pair}}.csv", run=sorted(RUNS)),
     log:
-        "<logs>/run_projected_sgd/{run}_{pair}.log",
+        "<logs>/run_projected_sgd/{pair}.log",
     benchmark:
-        "<benchmarks>/run_projected_sgd/{run}_{pair}.tsv"
+        "<benchmarks>/run_projected_sgd/{pair}.tsv"
+    priority: 2
     conda:
         "../envs/environment.yaml"
     params:
@@ -227,15 +234,12 @@ rule run_projected_sgd:
         problem=PROBLEM_B,
         memory=config["memory_budget"],
         seed=seed_of_pair,
-        starts=lambda w: RUNS[w.run]["starts"],
-        replicas=lambda w: RUNS[w.run]["replicas"],
-        sgd=lambda w: as_json(RUNS[w.run]["sgd"]),
+        runs=as_json([{"run": name} | RUNS[name] for name in sorted(RUNS)]),
     shell:
         "python src/run_projected_sgd.py"
         + PATH
         + LOOKED_AT_OPTIONS
-        + " --run {wildcards.run} --starts {params.starts} --replicas {params.replicas} --sgd {params.sgd:q}"
-        " --out {output:q} 2>&1 | tee {log:q}"
+        + " --runs {params.runs:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule measure_drift:
@@ -249,6 +253,7 @@ rule measure_drift:
         "<logs>/measure_drift/{pair}.log",
     benchmark:
         "<benchmarks>/measure_drift/{pair}.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     params:

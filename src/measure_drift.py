@@ -1,5 +1,7 @@
 """Measure the drift along a path that minibatch noise makes, at several rates, batches and periods.
 
+A finished run is kept beside the output until the last has ended, so that a killed stage goes on from there.
+
 Example:
     python src/measure_drift.py --tokens corpus/tokens.safetensors --model '{…}' --sequences 64 \\
         --data-seed 0 --held-out-sequences 256 --path path.safetensors --variant adamw --kind autoneb \\
@@ -8,36 +10,43 @@ Example:
 """
 
 import json
+from functools import partial
 
 import pandas as pd
 
 import stage.arguments
 import stage.path
 import stage.problem
+from stage.pieces import Pieces
 from valleyscope.drift import DriftSettings, drift
 from valleyscope.models.model import sequence_losses
 
 
+def measured(args, data, index):
+    """The table of one of the runs."""
+    path, named = stage.path.load(args), args.grid[index]
+    name = f"drift {args.pair}, {index + 1} of {len(args.grid)}"
+    with stage.arguments.progress(args.positions, name, "position") as bar:
+        table = drift(
+            stage.problem.model(args),
+            sequence_losses,
+            data,
+            path,
+            path.segment_middles(args.positions),
+            DriftSettings(**named, followed=args.followed),
+            seed=args.seed + 1000 * index,
+            on_position=lambda position: bar.update(),
+        )
+    return {"drift": table.assign(**named)}
+
+
 def main(args):
     data, _ = stage.problem.data(args)
-    model = stage.problem.model(args)
-    path = stage.path.load(args)
-    tables = []
-    with stage.arguments.progress(len(args.grid) * args.positions, f"drift {args.pair}", "position") as bar:
-        for index, named in enumerate(args.grid):
-            settings = DriftSettings(**named, followed=args.followed)
-            table = drift(
-                model,
-                sequence_losses,
-                data,
-                path,
-                path.segment_middles(args.positions),
-                settings,
-                seed=args.seed + 1000 * index,
-                on_position=lambda position: bar.update(),
-            )
-            tables.append(table.assign(**named))
+    pieces = Pieces.of(args.out, stage.arguments.meta(args, args.tokens, args.path))
+    runs = range(len(args.grid))
+    tables = [pieces.tables(str(index), partial(measured, args, data, index))["drift"] for index in runs]
     stage.path.write(pd.concat(tables, ignore_index=True), args.out, args)
+    pieces.remove()
 
 
 if __name__ == "__main__":

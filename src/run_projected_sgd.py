@@ -1,46 +1,76 @@
-"""Run SGD (or a control) from positions on a path, projected back to it every few steps.
+"""Run SGD and its rivals and controls from positions on a path, projected back to it every few steps.
+
+A finished run is kept beside the output until the last has ended, so that a killed stage goes on from there.
 
 Example:
     python src/run_projected_sgd.py --tokens corpus/tokens.safetensors --model '{…}' \\
-        --sequences 64 --data-seed 0 --held-out-sequences 256 --path trained.safetensors --pair 0-1 \\
-        --starts 0.2 0.5 0.8 --replicas 3 --run momentum --seed 0 \\
-        --sgd '{"learning_rate": 0.05, "momentum": 0.9, "batch": 4, "steps": 2400, "period": 15}' \\
-        --out trajectories.csv
+        --sequences 64 --data-seed 0 --held-out-sequences 256 --path path.safetensors \\
+        --variant adamw --kind autoneb --pair 0-1 --seed 0 \\
+        --runs '[{"run": "momentum", "starts": [0.2, 0.5, 0.8], "replicas": 3, "sgd":
+                  {"learning_rate": 0.05, "momentum": 0.9, "batch": 4, "steps": 2400, "period": 15}}]' \\
+        --out momentum.csv
 """
+
+import json
+from functools import partial
+from pathlib import Path
 
 import torch
 
 import stage.arguments
 import stage.path
 import stage.problem
+from stage.pieces import Pieces
 from valleyscope.dynamics import SgdSettings, projected_sgd
+from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses
 
 
-def main(args):
-    data, _ = stage.problem.data(args)
-    starts = torch.tensor(args.starts, dtype=torch.float64).repeat_interleave(args.replicas)
-    name = f"sgd {args.run} {args.pair}"
-    with stage.arguments.progress(args.sgd.steps // args.sgd.period, name, "period") as bar:
+def settings_of(run):
+    """The SgdSettings of one of --runs."""
+    try:
+        return SgdSettings(**run["sgd"])
+    except TypeError as error:
+        raise InputError(f"--runs: sgd of {run['run']}: {error}") from None
+
+
+def trajectories(args, data, run, settings):
+    """The table of one run."""
+    starts = torch.tensor(run["starts"], dtype=torch.float64).repeat_interleave(run["replicas"])
+    name = f"sgd {run['run']} {args.pair}"
+    with stage.arguments.progress(settings.steps // settings.period, name, "period") as bar:
         table = projected_sgd(
             stage.problem.model(args),
             sequence_losses,
             data,
             stage.path.load(args),
             starts,
-            args.sgd,
+            settings,
             seed=args.seed,
             on_period=lambda period: bar.update(),
         )
-    table.insert(0, "run", args.run)
-    stage.path.write(table, args.out, args, may_be_empty=["loss", "step_size"])  # at step 0
+    table.insert(0, "run", run["run"])
+    return {"trajectories": table}
+
+
+def main(args):
+    if len(args.out) != len(args.runs):
+        raise InputError("--runs and --out differ in length; give one file for each run")
+    settings = [settings_of(run) for run in args.runs]
+    data, _ = stage.problem.data(args)
+    pieces = Pieces.of(args.out[0], stage.arguments.meta(args, args.tokens, args.path))
+    for run, chosen, out in zip(args.runs, settings, args.out, strict=True):
+        tables = pieces.tables(run["run"], partial(trajectories, args, data, run, chosen))
+        # Nothing has a loss or a step before the first.
+        stage.path.write(tables["trajectories"], out, args, may_be_empty=["loss", "step_size"])
+    pieces.remove()
 
 
 if __name__ == "__main__":
     parser = stage.path.parser(__doc__)
-    parser.add_argument("--run", required=True, help="name of these settings")
-    parser.add_argument("--starts", type=float, nargs="+", required=True, help="in [0, 1]")
-    parser.add_argument("--replicas", type=int, required=True, help="runs from each start")
-    stage.arguments.add_settings(parser, sgd=SgdSettings)
-    stage.arguments.add_files(parser, out="CSV, a row a replica and period")
+    told = "JSON list: run (its name), starts in [0, 1], replicas from each, sgd (SgdSettings)"
+    parser.add_argument("--runs", type=json.loads, required=True, help=told)
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="CSV a run, a row a replica, period"
+    )
     stage.arguments.run(main, parser)

@@ -1,7 +1,7 @@
-"""Train one transformer on a seeded choice of sequences; write checkpoint and loss curve.
+"""Train a transformer from each of some seeds on a seeded choice of sequences; write weights and loss curves.
 
-With --snapshots the weights are also kept as they are after the first k sequences, one file for each k of
---snapshot-at (multiples of the batch).
+With one seed and --snapshots the weights are also kept as they are after the first k sequences, one file for
+each k of --snapshot-at (multiples of the batch).
 
 Example:
     python src/train_model.py --tokens corpus/tokens.safetensors --sequences 8192 --data-seed 0 \\
@@ -25,20 +25,18 @@ from valleyscope.models.model import sequence_losses
 from valleyscope.models.training import TrainingSettings, mean_loss, train
 
 
-def main(args):
+def trained(args, seed, checkpoint, meta):
+    """Train from one seed, save the result, return its curve."""
     data, held_out = stage.problem.data(args)
-    model = stage.problem.model(args, seed=args.seed)
-    if len(args.snapshot_at) != len(args.snapshots):
-        raise InputError("--snapshot-at and --snapshots differ in length; give one file for each k")
-    meta = stage.arguments.meta(args, args.tokens)
+    model = stage.problem.model(args, seed=seed)
     files = {k // args.training.batch: path for k, path in zip(args.snapshot_at, args.snapshots, strict=True)}
 
     def keep(step):
         if step in files:
-            save_tensors(model.state_dict(), files[step], {**meta, "seed": args.seed, "step": step})
+            save_tensors(model.state_dict(), files[step], {**meta, "seed": seed, "step": step})
 
     samples = args.training.epochs * (len(data) // args.training.batch) * args.training.batch
-    with stage.arguments.progress(samples * args.model.context, f"train seed {args.seed}", "tok") as bar:
+    with stage.arguments.progress(samples * args.model.context, f"train seed {seed}", "tok") as bar:
 
         def show(record):
             bar.set_postfix(
@@ -52,29 +50,46 @@ def main(args):
             data,
             held_out,
             args.training,
-            seed=args.seed,
+            seed=seed,
             on_record=show,
             on_step=keep,
         )
-    curve = pd.DataFrame(map(asdict, records))
-    if args.variant is not None:
-        curve.insert(0, "variant", args.variant)
-    write_table(curve.assign(seed=args.seed), args.curve, meta)
     final = {
-        "seed": args.seed,
+        "seed": seed,
         "step": records[-1].step,
         "train_loss": mean_loss(model, sequence_losses, data),
         "held_out_loss": records[-1].held_out_loss,
     }
-    save_tensors(model.state_dict(), args.checkpoint, {**meta, **final})
+    save_tensors(model.state_dict(), checkpoint, {**meta, **final})
+    return pd.DataFrame(map(asdict, records)).assign(seed=seed)
+
+
+def main(args):
+    if len(args.snapshot_at) != len(args.snapshots):
+        raise InputError("--snapshot-at and --snapshots differ in length; give one file for each k")
+    if len(args.seed) != len(args.checkpoint):
+        raise InputError("--seed and --checkpoint differ in length; give one file for each seed")
+    if args.snapshots and len(args.seed) > 1:
+        raise InputError("--snapshots are of one --seed")
+    meta = stage.arguments.meta(args, args.tokens)
+    each = zip(args.seed, args.checkpoint, strict=True)
+    curve = pd.concat([trained(args, *one, meta) for one in each], ignore_index=True)
+    if args.variant is not None:
+        curve.insert(0, "variant", args.variant)
+    write_table(curve, args.curve, meta)
 
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
-    stage.arguments.add(parser, "seed")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", required=True, help="of weights and of the data's order"
+    )
     stage.arguments.add_settings(parser, training=TrainingSettings)
     parser.add_argument("--variant", help="name of these settings, for the curve's column")
-    stage.arguments.add_files(parser, checkpoint="safetensors to write", curve="CSV, a row a record")
+    parser.add_argument(
+        "--checkpoint", type=Path, nargs="+", required=True, help="safetensors to write, one a seed"
+    )
+    stage.arguments.add_files(parser, curve="CSV, a row a seed and record")
     parser.add_argument("--snapshot-at", type=int, nargs="*", default=[], help="sequences seen, k")
     parser.add_argument("--snapshots", type=Path, nargs="*", default=[], help="weights then, safetensors")
     stage.arguments.run(main, parser)

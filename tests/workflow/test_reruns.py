@@ -65,7 +65,7 @@ def append(path: Path, text: str = "\n# edited\n") -> None:
         (
             "dynamics",
             {
-                "run_projected_sgd": 20,
+                "run_projected_sgd": 2,
                 "evaluate_averages": 2,
                 "gather_table": 2,
                 "plot_figure": 4,
@@ -110,7 +110,7 @@ def append(path: Path, text: str = "\n# edited\n") -> None:
                 "gather_table": 24,
                 "plot_figure": 21,
                 "fit_decay": 1,
-                "profile_path": 10,
+                "profile_path": 2,
                 **CLAIMS,
             },
         ),
@@ -119,9 +119,9 @@ def append(path: Path, text: str = "\n# edited\n") -> None:
             {
                 "relax_minima": 4,
                 "connect_minima": 10,
-                "profile_path": 10,
+                "profile_path": 2,
                 "measure_path_spectrum": 2,
-                "run_projected_sgd": 20,
+                "run_projected_sgd": 2,
                 "measure_drift": 2,
                 "predict_drift": 2,
                 "evaluate_averages": 2,
