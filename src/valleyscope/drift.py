@@ -77,15 +77,15 @@ class _Place:
     def full_gradient(self, w: Tensor) -> Tensor:
         return self.gradients(w[None], batches.taken(self.data, None))[0][0]
 
-    def bend(self, x: Tensor) -> float:
-        """τ·∇³L[x, x] by a second difference of the full gradient over ±x, nats per length."""
-        here = self.gradient.double()
-        sides = [self.full_gradient(self.start + sign * x).double() - here for sign in (1, -1)]
-        return torch.dot(self.tangent.double(), sides[0] + sides[1]).item()
-
     def bends(self, rows: Tensor, scale: float) -> float:
-        """Sum of `bend` over rows (r, N), each shortened by `scale` to the size of an excursion of SGD."""
-        return sum(self.bend(scale * row) for row in rows) / scale**2
+        """Σ_x τ·∇³L[x, x] over rows x (r, N), nats per length, by second differences of the full gradient.
+
+        Each x is shortened by `scale` to the size of an excursion of SGD.
+        """
+        sides = self.start + scale * torch.cat([rows, -rows])
+        data = batches.each_tensor(self.data, lambda part: part.expand(len(sides), *part.shape))
+        gradients = self.gradients(sides, data)[0].double()
+        return ((gradients - self.gradient.double()) @ self.tangent.double()).sum().item() / scale**2
 
 
 def drift(

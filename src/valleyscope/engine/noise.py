@@ -9,11 +9,17 @@ A minibatch of B samples drawn with replacement has a gradient of mean ∇L and 
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad
 
 from valleyscope.engine import batches
 from valleyscope.engine.operators import DataOperator, Piece, sample_losses
-from valleyscope.engine.weights import LossFunction, flatten, losses_with, mapped, select_parameters
+from valleyscope.engine.weights import (
+    LossFunction,
+    eager_gradients,
+    flatten,
+    losses_with,
+    select_parameters,
+    unflatten,
+)
 
 SCORES_AT_ONCE = 64  # samples
 
@@ -22,16 +28,13 @@ def scores(model: nn.Module, loss_fn: LossFunction, batch, params: list[str] | N
     """Gradients of the losses of single samples at the model's weights, (n, N)."""
     parameters = select_parameters(model, params)
     losses = losses_with(model, loss_fn, parameters)
-    chosen = {name: p.detach() for name, p in parameters.items()}
+    vector = flatten(p.detach() for p in parameters.values())
 
-    def loss(tensors: dict[str, Tensor], sample) -> Tensor:
+    def loss(weights: Tensor, sample) -> Tensor:
         alone = batches.taken(sample, None)
-        return sample_losses(losses(tensors, alone), alone)[0]
+        return sample_losses(losses(unflatten(weights, parameters), alone), alone)[0]
 
-    with torch.no_grad():  # of weights outside `params`; torch.func.grad does not see it
-        return mapped(lambda parameters, sample: flatten(grad(loss)(parameters, sample).values()), (None, 0))(
-            chosen, batch
-        )
+    return eager_gradients(loss)(vector.expand(batches.size(batch), -1), batch)[0]
 
 
 def mean_square(model: nn.Module, loss_fn: LossFunction, batch, shift: Tensor | float = 0.0) -> float:

@@ -140,24 +140,36 @@ def replica_gradients(
 
 
 def row_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
-    """The gradients of function(w, batch) -> scalar at many points, by one pass back through all of them.
+    """The gradients of function(w, batch) -> scalar at many points.
 
     (weights (R, N), batches with R first) -> gradients (R, N), values (R,). A value may come with another, as
     a pair (value, other): then others (R,), without gradient, are returned after the values.
-    Row r of ∂(Σ_s f(w_s)) is ∂f(w_r): the sum costs one graph, where mapping the gradient costs more calls.
     Inside `compiled.compiled_gradients` points go through a program, TOGETHER at a time, the rest one by one.
     """
-    several, alone = mapped(function), partial(_alone, function)
+    eager = eager_gradients(function)
 
     def evaluate(weights: Tensor, batch) -> tuple[Tensor, ...]:
         if not compiled.wanted():
-            return _backward(alone if len(weights) == 1 else several, weights, batch)
+            return eager(weights, batch)
         program = partial(compiled.program(_mapped), function)
         parts = [
             _backward(program, weights[start:stop], _own(batch, start, stop))
             for start, stop in pairwise(_edges(len(weights)))
         ]
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+    return evaluate
+
+
+def eager_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
+    """`row_gradients` as it is without a compiler: one pass back through the losses of all points.
+
+    Row r of ∂(Σ_s f(w_s)) is ∂f(w_r): the sum costs one graph, where mapping the gradient costs more calls.
+    """
+    several, alone = mapped(function), partial(_alone, function)
+
+    def evaluate(weights: Tensor, batch) -> tuple[Tensor, ...]:
+        return _backward(alone if len(weights) == 1 else several, weights, batch)
 
     return evaluate
 
