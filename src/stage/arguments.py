@@ -7,11 +7,13 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SHARED = {  # options that mean the same in every stage that takes them
     "dims": {"type": int, "nargs": "+", "help": "D"},
@@ -131,14 +133,16 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(total: int, name: str, unit: str) -> tqdm:
+def progress(total: int, name: str, unit: str) -> "tqdm":
     """A progress bar on a terminal; elsewhere a line every ten seconds."""
+    from tqdm import tqdm
+
     if sys.stderr.isatty():
         return tqdm(total=total, desc=name, unit=unit)
     return tqdm(total=total, desc=name, unit=unit, file=_Lines(), mininterval=10, ncols=100)
 
 
-def shown(bar: tqdm, name: str = "loss") -> Callable[[int, float], None]:
+def shown(bar: "tqdm", name: str = "loss") -> Callable[[int, float], None]:
     """A function that moves a progress bar on by so many steps and shows a value beside it."""
 
     def show(steps: int, value: float) -> None:
