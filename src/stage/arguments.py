@@ -1,6 +1,7 @@
 """What every stage shares: arguments, threads, progress, and one clear line for every error."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -82,6 +83,8 @@ def run(
 ) -> None:
     """Parse, set threads, memory and determinism, call `main`; a mendable error ends in one line."""
     parsed = arguments.parse_args()
+    gc.freeze()  # the libraries stay: never to be looked at again
+    gc.enable()
     stage = Path(sys.argv[0]).stem
     warnings.formatwarning = lambda message, *_: f"{stage}: warning: {message}\n"
     if "torch" in sys.modules:
