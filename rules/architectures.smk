@@ -23,8 +23,6 @@ rule study_architecture:
         cost="<architectures>/cost_{model}_{seed}.csv",
     log:
         "<logs>/study_architecture/{model}_{seed}.log",
-    benchmark:
-        "<benchmarks>/study_architecture/{model}_{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -50,8 +48,6 @@ rule connect_architecture:
         curvature="<architectures>/curvature_{model}_{pair}.csv",
     log:
         "<logs>/connect_architecture/{model}_{pair}.log",
-    benchmark:
-        "<benchmarks>/connect_architecture/{model}_{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:

@@ -48,8 +48,6 @@ rule simulate_valley:
         trajectories="<connectivity>/valley_trajectories_{seed}.csv",
     log:
         "<logs>/simulate_valley/{seed}.log",
-    benchmark:
-        "<benchmarks>/simulate_valley/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -71,8 +69,6 @@ rule train_minimum:
         curve="<connectivity>/curve_{variant}_{seed}.csv",
     log:
         "<logs>/train_minimum/{variant}_{seed}.log",
-    benchmark:
-        "<benchmarks>/train_minimum/{variant}_{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -100,8 +96,6 @@ rule relax_minima:
         table="<connectivity>/minima_{variant}_{pair}.csv",
     log:
         "<logs>/relax_minima/{variant}_{pair}.log",
-    benchmark:
-        "<benchmarks>/relax_minima/{variant}_{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -131,8 +125,6 @@ rule connect_minima:
         table="<connectivity>/path_<path>.csv",
     log:
         "<logs>/connect_minima/<path>.log",
-    benchmark:
-        "<benchmarks>/connect_minima/<path>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -161,8 +153,6 @@ rule profile_path:
         criteria="<connectivity>/criteria_<path>.csv",
     log:
         "<logs>/profile_path/<path>.log",
-    benchmark:
-        "<benchmarks>/profile_path/<path>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -192,8 +182,6 @@ rule measure_path_spectrum:
         "<connectivity>/spectrum_<path>.csv",
     log:
         "<logs>/measure_path_spectrum/<path>.log",
-    benchmark:
-        "<benchmarks>/measure_path_spectrum/<path>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -218,8 +206,6 @@ rule run_projected_sgd:
         "<connectivity>/trajectories_{run}_{pair}.csv",
     log:
         "<logs>/run_projected_sgd/{run}_{pair}.log",
-    benchmark:
-        "<benchmarks>/run_projected_sgd/{run}_{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -247,8 +233,6 @@ rule measure_drift:
         "<connectivity>/drift_{pair}.csv",
     log:
         "<logs>/measure_drift/{pair}.log",
-    benchmark:
-        "<benchmarks>/measure_drift/{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -276,8 +260,6 @@ rule predict_drift:
         "<connectivity>/predicted_{pair}.csv",
     log:
         "<logs>/predict_drift/{pair}.log",
-    benchmark:
-        "<benchmarks>/predict_drift/{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -308,8 +290,6 @@ rule fit_drift:
         exponents=reported("drift_exponents", HEADINGS["connectivity"]),
     log:
         "<logs>/fit_drift/all.log",
-    benchmark:
-        "<benchmarks>/fit_drift/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -331,8 +311,6 @@ rule train_families:
         meta="<connectivity>/family_{parent}.safetensors.json",
     log:
         "<logs>/train_families/{parent}.log",
-    benchmark:
-        "<benchmarks>/train_families/{parent}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -355,8 +333,6 @@ rule compare_children:
         curvature="<connectivity>/children_curvature_{parent}.csv",
     log:
         "<logs>/compare_children/{parent}.log",
-    benchmark:
-        "<benchmarks>/compare_children/{parent}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -382,8 +358,6 @@ rule evaluate_averages:
         "<connectivity>/averages_{pair}.csv",
     log:
         "<logs>/evaluate_averages/{pair}.log",
-    benchmark:
-        "<benchmarks>/evaluate_averages/{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -412,8 +386,6 @@ rule time_replicas:
         reported("replicas", HEADINGS["connectivity"]),
     log:
         "<logs>/time_replicas/all.log",
-    benchmark:
-        "<benchmarks>/time_replicas/all.tsv"
     conda:
         "../envs/environment.yaml"
     threads: workflow.cores

@@ -42,8 +42,6 @@ rule train_language_model:
         curve="<landscape>/curve_{seed}.csv",
     log:
         "<logs>/train_language_model/{seed}.log",
-    benchmark:
-        "<benchmarks>/train_language_model/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -68,8 +66,6 @@ rule find_minimisers:
         table="<landscape>/minimisers_{seed}.csv",
     log:
         "<logs>/find_minimisers/{seed}.log",
-    benchmark:
-        "<benchmarks>/find_minimisers/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -98,8 +94,6 @@ rule find_eigenpairs:
         table="<landscape>/eigenvalues_<point>.csv",
     log:
         "<logs>/find_eigenpairs/<point>.log",
-    benchmark:
-        "<benchmarks>/find_eigenpairs/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -127,8 +121,6 @@ rule estimate_criteria:
         point="<landscape>/point_<point>.csv",
     log:
         "<logs>/estimate_criteria/<point>.log",
-    benchmark:
-        "<benchmarks>/estimate_criteria/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -160,8 +152,6 @@ rule estimate_fixed_weights:
         "<landscape>/fixed_{regime}_{seed}.csv",
     log:
         "<logs>/estimate_fixed_weights/{regime}_{seed}.log",
-    benchmark:
-        "<benchmarks>/estimate_fixed_weights/{regime}_{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -191,8 +181,6 @@ rule measure_expansion:
         moments="<landscape>/precision_<point>.csv",
     log:
         "<logs>/measure_expansion/<point>.log",
-    benchmark:
-        "<benchmarks>/measure_expansion/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -220,8 +208,6 @@ rule compare_estimators:
         "<landscape>/estimators_<point>.csv",
     log:
         "<logs>/compare_estimators/<point>.log",
-    benchmark:
-        "<benchmarks>/compare_estimators/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -248,8 +234,6 @@ rule compare_subspaces:
         lemma5="<landscape>/lemma5_<point>.csv",
     log:
         "<logs>/compare_subspaces/<point>.log",
-    benchmark:
-        "<benchmarks>/compare_subspaces/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -276,8 +260,6 @@ rule map_geometry:
         "<landscape>/geometry_<point>.csv",
     log:
         "<logs>/map_geometry/<point>.log",
-    benchmark:
-        "<benchmarks>/map_geometry/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -303,8 +285,6 @@ rule measure_spectrum:
         drift="<landscape>/drift_<point>.csv",
     log:
         "<logs>/measure_spectrum/<point>.log",
-    benchmark:
-        "<benchmarks>/measure_spectrum/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -331,8 +311,6 @@ rule compare_eigensolvers:
         "<landscape>/eigensolvers_<point>.csv",
     log:
         "<logs>/compare_eigensolvers/<point>.log",
-    benchmark:
-        "<benchmarks>/compare_eigensolvers/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -357,8 +335,6 @@ rule compare_procedures:
         eigenvalues="<landscape>/published_eigenvalues_<point>.csv",
     log:
         "<logs>/compare_procedures/<point>.log",
-    benchmark:
-        "<benchmarks>/compare_procedures/<point>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -385,8 +361,6 @@ rule time_estimators:
         accuracy=reported("accuracy", HEADINGS["landscape"]),
     log:
         "<logs>/time_estimators/all.log",
-    benchmark:
-        "<benchmarks>/time_estimators/all.tsv"
     conda:
         "../envs/environment.yaml"
     threads: workflow.cores
@@ -419,8 +393,6 @@ rule fit_decay:
         sequences=reported("sequences", HEADINGS["landscape"]),
     log:
         "<logs>/fit_decay/all.log",
-    benchmark:
-        "<benchmarks>/fit_decay/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:

@@ -22,7 +22,7 @@ def main(args):
     for table in tables:
         shutil.copyfile(table, args.reference / table.name)
         shutil.copyfile(sidecar(table), sidecar(args.reference / table.name))
-    costs(args.results / "benchmarks").to_csv(args.reference / "costs.csv", index=False)
+    costs(args.results / "logs").to_csv(args.reference / "costs.csv", index=False)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ import argparse
 import gc
 import json
 import os
+import resource
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import stage
 from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError, one_line
 
@@ -85,15 +88,15 @@ def run(
     parsed = arguments.parse_args()
     gc.freeze()  # the libraries stay: never to be looked at again
     gc.enable()
-    stage = Path(sys.argv[0]).stem
-    warnings.formatwarning = lambda message, *_: f"{stage}: warning: {message}\n"
+    name = Path(sys.argv[0]).stem
+    warnings.formatwarning = lambda message, *_: f"{name}: warning: {message}\n"
     if "torch" in sys.modules:
         import torch
 
         from valleyscope.engine.memory import keep_freed_memory
 
         if parsed.device == "cuda" and not torch.cuda.is_available():
-            sys.exit(f"{stage}: error: device cuda: torch sees no GPU; set device: cpu")
+            sys.exit(f"{name}: error: device cuda: torch sees no GPU; set device: cpu")
         torch.set_num_threads(parsed.threads)
         if keep_memory:
             keep_freed_memory()
@@ -104,10 +107,21 @@ def run(
     try:
         main(parsed)
     except (InputError, FloatingPointError, OSError) as error:
-        sys.exit(f"{stage}: error: {one_line(str(error))}")
+        sys.exit(f"{name}: error: {one_line(str(error))}")
     except KeyboardInterrupt:
-        print(f"{stage}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)
+    print(f"{name}: {_cost()}", file=sys.stderr)
+
+
+def _cost() -> str:
+    """Seconds and the most memory so far, as `report.reference.costs` reads them at the end of a log.
+
+    Asked once, where Snakemake's `benchmark:` reads a process's whole map of memory twice a second.
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return f"took {time.monotonic() - stage.STARTED:.2f} s and {memory:.0f} MB"
 
 
 def meta(parsed: argparse.Namespace, *inputs: Path) -> dict:

@@ -21,9 +21,27 @@ FORMATS = (".pdf", ".svg", ".png")
 
 # Seaborn's colour-blind palette, and its look of papers with ticks; seaborn itself takes as long to load as
 # a figure to draw.
-HEX = "#0173B2 #DE8F05 #029E73 #D55E00 #CC78BC #CA9161 #FBAFE4 #949494 #ECE133 #56B4E9".split()
+HEX = [
+    "#0173B2",
+    "#DE8F05",
+    "#029E73",
+    "#D55E00",
+    "#CC78BC",
+    "#CA9161",
+    "#FBAFE4",
+    "#949494",
+    "#ECE133",
+    "#56B4E9",
+]
 COLOURS = [mpl.colors.to_rgb(colour) for colour in HEX]
-TICKS = {"color": "0.15", "labelsize": 7, "major.size": 4.8, "major.width": 1, "minor.size": 3.2, "minor.width": 0.8}
+TICKS = {
+    "color": "0.15",
+    "labelsize": 7,
+    "major.size": 4.8,
+    "major.width": 1,
+    "minor.size": 3.2,
+    "minor.width": 0.8,
+}
 LOOK = {
     "axes.axisbelow": True,
     "axes.edgecolor": "0.15",
