@@ -14,6 +14,7 @@ Example:
 
 import stage.architecture
 import stage.arguments
+
 from valleyscope.artifacts import write_table
 from valleyscope.connectivity.finders import Descent, NebSettings
 from valleyscope.engine.weights import flat_weights

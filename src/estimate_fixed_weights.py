@@ -10,6 +10,7 @@ from pathlib import Path
 
 import stage.arguments
 import stage.problem
+
 from valleyscope.artifacts import write_table
 from valleyscope.landscape.estimators import Grid, fixed_weights_criteria
 from valleyscope.models.model import sequence_losses

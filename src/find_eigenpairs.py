@@ -6,10 +6,11 @@ Example:
         --regime trajectory --k 64 --count 16 --tolerance 1e-3 --out eigen.safetensors --table eigenvalues.csv
 """
 
-import pandas as pd
-
 import stage.arguments
 import stage.point
+
+import pandas as pd
+
 from valleyscope.eigen import converged_eigenpairs
 
 

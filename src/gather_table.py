@@ -9,6 +9,7 @@ Example:
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import join_tables, provenance, read_json, sidecar
 
 

@@ -6,12 +6,13 @@ Example:
         --eigen eigen.safetensors --k 64 --sigma 1e-2 --reach 3 --points 25 --out geometry.csv
 """
 
+import stage.arguments
+import stage.point
+
 import numpy as np
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.point
 from valleyscope.landscape.increments import direct_increments, increment_model
 from valleyscope.models.model import sequence_losses
 

@@ -9,11 +9,12 @@ Example:
 
 import json
 
-import pandas as pd
-
 import stage.arguments
 import stage.path
 import stage.problem
+
+import pandas as pd
+
 from valleyscope.drift import DriftSettings, drift
 from valleyscope.models.model import sequence_losses
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import read_table
 from valleyscope.errors import InputError
 from valleyscope.figures.catalogue import FIGURES, module_of

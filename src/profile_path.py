@@ -11,12 +11,13 @@ Example:
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 import stage.arguments
 import stage.path
 import stage.problem
+
+import numpy as np
+import pandas as pd
+
 from valleyscope.connectivity.path_criteria import path_criteria
 from valleyscope.connectivity.profile import ProfileSettings, loss_profile, profile_path
 from valleyscope.models.model import sequence_losses

@@ -8,11 +8,12 @@ Example:
         --out trajectories.csv
 """
 
-import torch
-
 import stage.arguments
 import stage.path
 import stage.problem
+
+import torch
+
 from valleyscope.dynamics import SgdSettings, projected_sgd
 from valleyscope.models.model import sequence_losses
 

@@ -13,6 +13,7 @@ Example:
 
 import stage.architecture
 import stage.arguments
+
 from valleyscope.artifacts import write_table
 from valleyscope.landscape.study import StudySettings, study
 from valleyscope.models.architectures import KINDS

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import sidecar
 from valleyscope.errors import InputError
 from valleyscope.report.reference import costs

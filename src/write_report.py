@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import read_table, write_atomically
 from valleyscope.report.reference import costs
 from valleyscope.report.report import load_figure, provenance_of, render

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import stage
+
 from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError, one_line
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import stage.arguments
+import stage.problem
+
 import pandas as pd
 from torch import Tensor
 
-import stage.arguments
-import stage.problem
 from valleyscope.artifacts import load_tensors, save_tensors, write_table
 from valleyscope.eigen import EigenResult
 from valleyscope.errors import InputError
