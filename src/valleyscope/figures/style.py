@@ -35,7 +35,7 @@ HEX = [
 ]
 COLOURS = [mpl.colors.to_rgb(colour) for colour in HEX]
 TICKS = {
-    "color": "0.15",
+    "color": ".15",
     "labelsize": 7,
     "major.size": 4.8,
     "major.width": 1,
@@ -44,8 +44,8 @@ TICKS = {
 }
 LOOK = {
     "axes.axisbelow": True,
-    "axes.edgecolor": "0.15",
-    "axes.labelcolor": "0.15",
+    "axes.edgecolor": ".15",
+    "axes.labelcolor": ".15",
     "axes.labelsize": 8,
     "axes.linewidth": 1,
     "axes.prop_cycle": mpl.cycler(color=COLOURS),
@@ -67,7 +67,7 @@ LOOK = {
     "pdf.fonttype": 42,
     "savefig.dpi": 160,
     "svg.hashsalt": "valleyscope",
-    "text.color": "0.15",
+    "text.color": ".15",
     **{f"{axis}tick.{name}": value for axis in "xy" for name, value in TICKS.items()},
 }
 
