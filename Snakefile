@@ -25,7 +25,6 @@ pathvars:
     results=config["output"]["results"],
     figures=config["output"]["figures"],
     logs="<results>/logs",
-    benchmarks="<results>/benchmarks",
     landscape="<results>/parts/landscape",  # parts of tables, weights and eigenpairs, by section
     connectivity="<results>/parts/connectivity",
     architectures="<results>/parts/architectures",

@@ -16,6 +16,8 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import stage.arguments
+
 import curvlinops
 import hessian_eigenthings
 import numpy as np
@@ -26,7 +28,6 @@ from pyhessian.utils import hessian_vector_product
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
-import stage.arguments
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import top_eigenpairs
 from valleyscope.engine.gauss_newton import FisherOperator, GaussNewtonOperator

@@ -25,17 +25,18 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import stage.arguments
+from stage.point import Point
+from stage.problem import sequences as sequences_of
+
 import gpu_peers as peers
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-import stage.arguments
 import time_estimators
 import time_replicas
-from stage.point import Point
-from stage.problem import sequences as sequences_of
 from valleyscope.artifacts import machine, versions, write_table
 from valleyscope.criteria import standard_normals
 from valleyscope.eigen import top_eigenpairs

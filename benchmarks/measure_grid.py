@@ -15,11 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import stage.arguments
+
 import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import stage.arguments
 from valleyscope.artifacts import write_table
 from valleyscope.engine.weights import flat_weights, replica_gradients
 from valleyscope.hessian import HessianOperator

@@ -16,6 +16,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import stage.arguments
+
 from valleyscope import probe
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.criteria import standard_normals

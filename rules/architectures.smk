@@ -23,8 +23,6 @@ rule study_architecture:
         cost="<architectures>/cost_{model}.csv",
     log:
         "<logs>/study_architecture/{model}.log",
-    benchmark:
-        "<benchmarks>/study_architecture/{model}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -51,8 +49,6 @@ rule connect_architecture:
         curvature="<architectures>/curvature_{model}.csv",
     log:
         "<logs>/connect_architecture/{model}.log",
-    benchmark:
-        "<benchmarks>/connect_architecture/{model}.tsv"
     conda:
         "../envs/environment.yaml"
     params:

@@ -50,8 +50,6 @@ rule simulate_valley:
         trajectories="<connectivity>/valley_trajectories_{seed}.csv",
     log:
         "<logs>/simulate_valley/{seed}.log",
-    benchmark:
-        "<benchmarks>/simulate_valley/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -73,8 +71,6 @@ rule train_minimum:
         curve="<connectivity>/curve_{variant}_{pair}.csv",
     log:
         "<logs>/train_minimum/{variant}_{pair}.log",
-    benchmark:
-        "<benchmarks>/train_minimum/{variant}_{pair}.tsv"
     priority: 3
     conda:
         "../envs/environment.yaml"
@@ -100,8 +96,6 @@ rule relax_minima:
         table="<connectivity>/minima_{variant}_{pair}.csv",
     log:
         "<logs>/relax_minima/{variant}_{pair}.log",
-    benchmark:
-        "<benchmarks>/relax_minima/{variant}_{pair}.tsv"
     priority: 3
     conda:
         "../envs/environment.yaml"
@@ -132,8 +126,6 @@ rule connect_minima:
         table="<connectivity>/path_<path>.csv",
     log:
         "<logs>/connect_minima/<path>.log",
-    benchmark:
-        "<benchmarks>/connect_minima/<path>.tsv"
     priority: 3
     conda:
         "../envs/environment.yaml"
@@ -163,8 +155,6 @@ rule profile_path:
         criteria=f"<connectivity>/criteria_{LOOKED_AT}_{{pair}}.csv",
     log:
         "<logs>/profile_path/{pair}.log",
-    benchmark:
-        "<benchmarks>/profile_path/{pair}.tsv"
     priority: 1
     conda:
         "../envs/environment.yaml"
@@ -198,8 +188,6 @@ rule measure_path_spectrum:
         "<connectivity>/spectrum_<path>.csv",
     log:
         "<logs>/measure_path_spectrum/<path>.log",
-    benchmark:
-        "<benchmarks>/measure_path_spectrum/<path>.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -224,8 +212,6 @@ rule run_projected_sgd:
         expand("<connectivity>/trajectories_{run}_{{pair}}.csv", run=sorted(RUNS)),
     log:
         "<logs>/run_projected_sgd/{pair}.log",
-    benchmark:
-        "<benchmarks>/run_projected_sgd/{pair}.tsv"
     priority: 2
     conda:
         "../envs/environment.yaml"
@@ -251,8 +237,6 @@ rule measure_drift:
         "<connectivity>/drift_{pair}.csv",
     log:
         "<logs>/measure_drift/{pair}.log",
-    benchmark:
-        "<benchmarks>/measure_drift/{pair}.tsv"
     priority: 1
     conda:
         "../envs/environment.yaml"
@@ -281,8 +265,6 @@ rule predict_drift:
         "<connectivity>/predicted_{pair}.csv",
     log:
         "<logs>/predict_drift/{pair}.log",
-    benchmark:
-        "<benchmarks>/predict_drift/{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -313,8 +295,6 @@ rule fit_drift:
         exponents=reported("drift_exponents", HEADINGS["connectivity"]),
     log:
         "<logs>/fit_drift/all.log",
-    benchmark:
-        "<benchmarks>/fit_drift/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -336,8 +316,6 @@ rule train_families:
         meta="<connectivity>/family_{parent}.safetensors.json",
     log:
         "<logs>/train_families/{parent}.log",
-    benchmark:
-        "<benchmarks>/train_families/{parent}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -360,8 +338,6 @@ rule compare_children:
         curvature="<connectivity>/children_curvature_{parent}.csv",
     log:
         "<logs>/compare_children/{parent}.log",
-    benchmark:
-        "<benchmarks>/compare_children/{parent}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -387,8 +363,6 @@ rule evaluate_averages:
         "<connectivity>/averages_{pair}.csv",
     log:
         "<logs>/evaluate_averages/{pair}.log",
-    benchmark:
-        "<benchmarks>/evaluate_averages/{pair}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -417,8 +391,6 @@ rule time_replicas:
         reported("replicas", HEADINGS["connectivity"]),
     log:
         "<logs>/time_replicas/all.log",
-    benchmark:
-        "<benchmarks>/time_replicas/all.tsv"
     conda:
         "../envs/environment.yaml"
     threads: workflow.cores

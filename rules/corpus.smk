@@ -10,8 +10,6 @@ rule fetch_corpus:
         manifest=reported("corpus/manifest", HEADINGS["corpus"]),
     log:
         "<logs>/fetch_corpus/all.log",
-    benchmark:
-        "<benchmarks>/fetch_corpus/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -32,8 +30,6 @@ rule train_tokenizer:
         description="<results>/corpus/tokenizer.json",
     log:
         "<logs>/train_tokenizer/all.log",
-    benchmark:
-        "<benchmarks>/train_tokenizer/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -55,8 +51,6 @@ rule encode_corpus:
         meta="<tokens>.json",
     log:
         "<logs>/encode_corpus/all.log",
-    benchmark:
-        "<benchmarks>/encode_corpus/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:

@@ -51,8 +51,6 @@ rule train_language_model:
         curve="<landscape>/curve_{seed}.csv",
     log:
         "<logs>/train_language_model/{seed}.log",
-    benchmark:
-        "<benchmarks>/train_language_model/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -77,8 +75,6 @@ rule find_minimisers:
         table="<landscape>/minimisers_{seed}.csv",
     log:
         "<logs>/find_minimisers/{seed}.log",
-    benchmark:
-        "<benchmarks>/find_minimisers/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -106,8 +102,6 @@ rule find_eigenpairs:
         table=of_regimes("eigenvalues", OF_RUN),
     log:
         "<logs>/find_eigenpairs/{seed}.log",
-    benchmark:
-        "<benchmarks>/find_eigenpairs/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -133,8 +127,6 @@ use rule find_eigenpairs as find_minimiser_eigenpairs with:
         table=of_regimes("eigenvalues", MINIMISERS),
     log:
         "<logs>/find_minimiser_eigenpairs/{seed}.log",
-    benchmark:
-        "<benchmarks>/find_minimiser_eigenpairs/{seed}.tsv"
     params:
         at=points(MINIMISERS, count=eigenpairs),
 
@@ -151,8 +143,6 @@ rule estimate_criteria:
         point="<landscape>/point_{regime}_{seed}.csv",
     log:
         "<logs>/estimate_criteria/{regime}_{seed}.log",
-    benchmark:
-        "<benchmarks>/estimate_criteria/{regime}_{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -183,8 +173,6 @@ rule estimate_fixed_weights:
         trained="<landscape>/fixed_trained_{seed}.csv",
     log:
         "<logs>/estimate_fixed_weights/{seed}.log",
-    benchmark:
-        "<benchmarks>/estimate_fixed_weights/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -214,8 +202,6 @@ rule measure_expansion:
         moments=of_regimes("precision", FOCUS),
     log:
         "<logs>/measure_expansion/{seed}.log",
-    benchmark:
-        "<benchmarks>/measure_expansion/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -244,8 +230,6 @@ rule compare_estimators:
         of_regimes("estimators", TRAINED),
     log:
         "<logs>/compare_estimators/{seed}.log",
-    benchmark:
-        "<benchmarks>/compare_estimators/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -273,8 +257,6 @@ rule compare_subspaces:
         lemma5=of_regimes("lemma5", FOCUS),
     log:
         "<logs>/compare_subspaces/{seed}.log",
-    benchmark:
-        "<benchmarks>/compare_subspaces/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -302,8 +284,6 @@ rule map_geometry:
         of_regimes("geometry", FOCUS),
     log:
         "<logs>/map_geometry/{seed}.log",
-    benchmark:
-        "<benchmarks>/map_geometry/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -330,8 +310,6 @@ rule measure_spectrum:
         drift=of_regimes("drift", SPECTRA),
     log:
         "<logs>/measure_spectrum/{seed}.log",
-    benchmark:
-        "<benchmarks>/measure_spectrum/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -359,8 +337,6 @@ rule compare_eigensolvers:
         of_regimes("eigensolvers", SOLVED),
     log:
         "<logs>/compare_eigensolvers/{seed}.log",
-    benchmark:
-        "<benchmarks>/compare_eigensolvers/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -386,8 +362,6 @@ rule compare_procedures:
         eigenvalues=of_regimes("published_eigenvalues", PUBLISHED),
     log:
         "<logs>/compare_procedures/{seed}.log",
-    benchmark:
-        "<benchmarks>/compare_procedures/{seed}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -415,8 +389,6 @@ rule time_estimators:
         accuracy=reported("accuracy", HEADINGS["landscape"]),
     log:
         "<logs>/time_estimators/all.log",
-    benchmark:
-        "<benchmarks>/time_estimators/all.tsv"
     conda:
         "../envs/environment.yaml"
     threads: workflow.cores
@@ -449,8 +421,6 @@ rule fit_decay:
         sequences=reported("sequences", HEADINGS["landscape"]),
     log:
         "<logs>/fit_decay/all.log",
-    benchmark:
-        "<benchmarks>/fit_decay/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:

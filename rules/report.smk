@@ -19,8 +19,6 @@ rule gather_table:
         reported("{table}", lambda w: HEADING[w.table]),
     log:
         "<logs>/gather_table/{table}.log",
-    benchmark:
-        "<benchmarks>/gather_table/{table}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -46,8 +44,6 @@ rule plot_figure:
         numbers="<figures>/{figure}.csv",
     log:
         "<logs>/plot_figure/{figure}.log",
-    benchmark:
-        "<benchmarks>/plot_figure/{figure}.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -67,8 +63,6 @@ rule judge_claims:
         claims=reported("claims", "Claims"),
     log:
         "<logs>/judge_claims/all.log",
-    benchmark:
-        "<benchmarks>/judge_claims/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -89,8 +83,6 @@ rule write_latex:
         expand("<results>/tables/{name}.{ext}", name=["claims", "table3"], ext=["csv", "tex"]),
     log:
         "<logs>/write_latex/all.log",
-    benchmark:
-        "<benchmarks>/write_latex/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
@@ -120,16 +112,14 @@ rule write_report:
         ),
     log:
         "<logs>/write_report/all.log",
-    benchmark:
-        "<benchmarks>/write_report/all.tsv"
     conda:
         "../envs/environment.yaml"
     params:
         code=digest_of("write_report"),
         figures=as_json(SHOWN),
-        benchmarks=f"{config['output']['results']}/benchmarks",
+        logs=f"{config['output']['results']}/logs",
         settings=as_json(methods(config)),
     shell:
         "python src/write_report.py --claims {input.claims:q} --tables {input.tables:q}"
-        " --figures {params.figures:q} --benchmarks {params.benchmarks:q} --settings {params.settings:q}"
+        " --figures {params.figures:q} --logs {params.logs:q} --settings {params.settings:q}"
         " --out {output:q} 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import read_table, write_table
 from valleyscope.report.comparison import compare_claims
 

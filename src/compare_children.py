@@ -7,12 +7,13 @@ Example:
         --losses children.csv --curvature children_curvature.csv
 """
 
-import numpy as np
-import pandas as pd
-
 import stage.arguments
 import stage.family
 import stage.problem
+
+import numpy as np
+import pandas as pd
+
 from valleyscope.artifacts import write_table
 from valleyscope.connectivity.profile import curvature_profile, loss_profile
 from valleyscope.models.model import sequence_losses

@@ -8,6 +8,7 @@ Example:
 
 import stage.arguments
 import stage.point
+
 from valleyscope.landscape.solvers import compare_solvers
 
 

@@ -9,6 +9,7 @@ Example:
 
 import stage.arguments
 import stage.point
+
 from valleyscope.landscape.estimators import Grid
 from valleyscope.landscape.expansion import compare_estimators
 from valleyscope.models.model import sequence_losses

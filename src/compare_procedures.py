@@ -9,6 +9,7 @@ Example:
 
 import stage.arguments
 import stage.point
+
 from valleyscope.landscape.procedures import ProcedureSettings, compare_procedures
 from valleyscope.models.model import sequence_losses
 

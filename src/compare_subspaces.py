@@ -8,11 +8,12 @@ Example:
         --index-sets sets.csv --lemma5 lemma5.csv
 """
 
+import stage.arguments
+import stage.point
+
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.point
 from valleyscope.eigen import EigenResult, converged_eigenpairs
 from valleyscope.landscape.increments import (
     IncrementOperator,

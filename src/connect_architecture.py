@@ -14,11 +14,12 @@ Example:
 
 from functools import partial
 
-import pandas as pd
-
 import stage.architecture
 import stage.arguments
 from stage.pieces import Pieces, write_joined
+
+import pandas as pd
+
 from valleyscope.connectivity.finders import Descent, NebSettings
 from valleyscope.engine.weights import flat_weights
 from valleyscope.models.architectures import KINDS

@@ -14,10 +14,11 @@ Example:
 
 import json
 
-import pandas as pd
-
 import stage.arguments
 import stage.problem
+
+import pandas as pd
+
 from valleyscope.artifacts import load_tensors, save_tensors, write_table
 from valleyscope.connectivity.finders import FINDERS, Descent
 from valleyscope.connectivity.resume import SearchFile

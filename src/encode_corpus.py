@@ -8,6 +8,7 @@ Example:
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import save_tensors
 from valleyscope.models.corpus import read_corpus
 from valleyscope.models.tokenizer import encode_documents, load_tokenizer

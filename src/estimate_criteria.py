@@ -8,10 +8,11 @@ Example:
         --sigmas 1e-4 1e-3 1e-2 --samples 24 --estimates criteria.csv --terms terms.csv --point point.csv
 """
 
-import pandas as pd
-
 import stage.arguments
 import stage.point
+
+import pandas as pd
+
 from valleyscope.artifacts import read_json, sidecar
 from valleyscope.errors import InputError
 from valleyscope.landscape.estimators import Grid, estimate_criteria

@@ -8,6 +8,7 @@ Example:
 
 import stage.arguments
 import stage.problem
+
 from valleyscope.artifacts import write_table
 from valleyscope.landscape.estimators import Grid, fixed_weights_criteria
 from valleyscope.models.model import sequence_losses

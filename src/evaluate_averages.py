@@ -8,12 +8,13 @@ Example:
         --out averages.csv
 """
 
-import pandas as pd
-
 import stage.arguments
 import stage.family
 import stage.path
 import stage.problem
+
+import pandas as pd
+
 from valleyscope.artifacts import write_table
 from valleyscope.connectivity.averages import held_out_scores, stochastic_average
 from valleyscope.dynamics import SgdSettings

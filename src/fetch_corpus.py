@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.models.corpus import fetch_wheel, read_plays, read_text, write_corpus
 
 

@@ -7,9 +7,10 @@ Example:
 
 from pathlib import Path
 
+import stage.arguments
+
 import yaml
 
-import stage.arguments
 from valleyscope.artifacts import write_atomically
 from valleyscope.report.reference import figures_page, fill_blocks, text_blocks
 

@@ -8,10 +8,11 @@ Example:
         --table eigenvalues.csv
 """
 
-import pandas as pd
-
 import stage.arguments
 import stage.point
+
+import pandas as pd
+
 from valleyscope.eigen import converged_eigenpairs
 
 

@@ -15,11 +15,12 @@ Example:
 from dataclasses import asdict
 from pathlib import Path
 
+import stage.arguments
+import stage.problem
+
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.problem
 from valleyscope.artifacts import save_tensors, write_table
 from valleyscope.engine.weights import flat_weights
 from valleyscope.errors import InputError

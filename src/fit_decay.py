@@ -7,9 +7,10 @@ Example:
 
 from pathlib import Path
 
+import stage.arguments
+
 import pandas as pd
 
-import stage.arguments
 from valleyscope.artifacts import read_table, write_table
 from valleyscope.readings.decay import KEYS, fit_slopes, sequences_table, slopes_of_points
 

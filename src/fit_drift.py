@@ -8,6 +8,7 @@ Example:
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import read_table, write_table
 from valleyscope.readings.drift import SETTING, exponents, slopes, velocities
 

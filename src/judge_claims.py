@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import read_table, write_table
 from valleyscope.claims import judge_claims
 

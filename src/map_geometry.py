@@ -7,12 +7,13 @@ Example:
         --points 25 --out geometry.csv
 """
 
+import stage.arguments
+import stage.point
+
 import numpy as np
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.point
 from valleyscope.landscape.increments import direct_increments, increment_model
 from valleyscope.models.model import sequence_losses
 

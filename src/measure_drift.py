@@ -12,12 +12,13 @@ Example:
 import json
 from functools import partial
 
-import pandas as pd
-
 import stage.arguments
 import stage.path
 import stage.problem
 from stage.pieces import Pieces
+
+import pandas as pd
+
 from valleyscope.drift import DriftSettings, drift
 from valleyscope.models.model import sequence_losses
 

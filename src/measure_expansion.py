@@ -13,6 +13,7 @@ import json
 
 import stage.arguments
 import stage.point
+
 from valleyscope.landscape.estimators import Grid
 from valleyscope.landscape.expansion import expansion_errors, moments_by_precision, validity
 from valleyscope.models.model import sequence_losses

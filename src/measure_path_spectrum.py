@@ -10,6 +10,7 @@ Example:
 import stage.arguments
 import stage.path
 import stage.problem
+
 from valleyscope.connectivity.profile import path_spectrum
 from valleyscope.models.model import sequence_losses
 

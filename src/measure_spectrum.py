@@ -8,11 +8,12 @@ Example:
         --density spectrum.csv --drift drift.csv
 """
 
+import stage.arguments
+import stage.point
+
 import numpy as np
 import pandas as pd
 
-import stage.arguments
-import stage.point
 from valleyscope.eigen import converged_eigenpairs
 from valleyscope.landscape.subspaces import eigenspace_drift
 from valleyscope.traces import spectrum

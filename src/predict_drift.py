@@ -12,6 +12,7 @@ import json
 import stage.arguments
 import stage.path
 import stage.problem
+
 from valleyscope.drift import Setting, predicted_drift
 from valleyscope.models.model import sequence_losses
 

@@ -15,13 +15,14 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 import stage.arguments
 import stage.path
 import stage.problem
 from stage.pieces import Pieces
+
+import numpy as np
+import pandas as pd
+
 from valleyscope.connectivity.path_criteria import path_criteria
 from valleyscope.connectivity.profile import ProfileSettings, loss_profile, profile_path
 from valleyscope.errors import InputError

@@ -11,11 +11,12 @@ Example:
 
 from pathlib import Path
 
+import stage.arguments
+import stage.problem
+
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.problem
 from valleyscope.artifacts import save_tensors, write_table
 from valleyscope.connectivity.finders import Descent, relax
 from valleyscope.connectivity.profile import describe_minimum

@@ -15,12 +15,13 @@ import json
 from functools import partial
 from pathlib import Path
 
-import torch
-
 import stage.arguments
 import stage.path
 import stage.problem
 from stage.pieces import Pieces
+
+import torch
+
 from valleyscope.dynamics import SgdSettings, projected_sgd
 from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses

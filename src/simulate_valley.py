@@ -7,10 +7,11 @@ Example:
                    "drift_starts": 16, "drift_particles": 250, "drift_steps": 2400}'
 """
 
+import stage.arguments
+
 import numpy as np
 import pandas as pd
 
-import stage.arguments
 from valleyscope.artifacts import write_table
 from valleyscope.connectivity.valley import NOISES, ValleySettings, measure_density, measure_drift, walk
 

@@ -13,11 +13,12 @@ Example:
 
 from functools import partial
 
-import pandas as pd
-
 import stage.architecture
 import stage.arguments
 from stage.pieces import Pieces, write_joined
+
+import pandas as pd
+
 from valleyscope.landscape.study import StudySettings, study
 from valleyscope.models.architectures import KINDS
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
+import stage.arguments
+import stage.point
+import stage.problem
+
 import numpy as np
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.point
-import stage.problem
 from valleyscope.artifacts import write_table
 from valleyscope.criteria import IncrementModel, standard_normals
 from valleyscope.eigen import EigenResult, converged_eigenpairs

@@ -6,11 +6,12 @@ Example:
         --repeats 5 --out replicas.csv
 """
 
+import stage.arguments
+import stage.problem
+
 import pandas as pd
 import torch
 
-import stage.arguments
-import stage.problem
 from valleyscope.artifacts import write_table
 from valleyscope.engine.timing import seconds
 from valleyscope.engine.weights import flat_weights, replica_gradients

@@ -9,6 +9,7 @@ Example:
 
 import stage.arguments
 import stage.problem
+
 from valleyscope.artifacts import save_tensors
 from valleyscope.connectivity.branching import COPIES, BranchSettings, train_family
 from valleyscope.engine.weights import flat_weights

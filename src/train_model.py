@@ -15,10 +15,11 @@ Example:
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 import stage.arguments
 import stage.problem
+
+import pandas as pd
+
 from valleyscope.artifacts import save_tensors, write_table
 from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses

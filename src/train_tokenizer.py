@@ -8,6 +8,7 @@ Example:
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.models.corpus import read_corpus
 from valleyscope.models.tokenizer import save_tokenizer, train_tokenizer
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import write_atomically
 
 PUBLIC = {  # module -> what of it is meant for others, in the order of a reader's needs

@@ -8,6 +8,7 @@ Example:
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import read_table, write_atomically
 from valleyscope.report.latex import claims_table, cost_table, to_latex
 

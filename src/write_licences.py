@@ -9,6 +9,7 @@ from importlib.metadata import files, metadata
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import write_atomically
 
 

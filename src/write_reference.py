@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import stage.arguments
+
 from valleyscope.artifacts import sidecar
 from valleyscope.errors import InputError
 from valleyscope.report.reference import costs
@@ -22,7 +23,7 @@ def main(args):
     for table in tables:
         shutil.copyfile(table, args.reference / table.name)
         shutil.copyfile(sidecar(table), sidecar(args.reference / table.name))
-    costs(args.results / "benchmarks").to_csv(args.reference / "costs.csv", index=False)
+    costs(args.results / "logs").to_csv(args.reference / "costs.csv", index=False)
 
 
 if __name__ == "__main__":

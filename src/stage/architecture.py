@@ -5,6 +5,7 @@ import json
 
 import stage.arguments
 import stage.problem
+
 from valleyscope.models.architectures import KINDS, build, digits
 from valleyscope.models.training import TrainingSettings
 

@@ -1,17 +1,24 @@
 """What every stage shares: arguments, threads, progress, and one clear line for every error."""
 
 import argparse
+import gc
 import json
 import os
+import resource
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
+import stage
 
 from valleyscope.artifacts import provenance
 from valleyscope.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SHARED = {  # options that mean the same in every stage that takes them
     "dims": {"type": int, "nargs": "+", "help": "D"},
@@ -80,15 +87,17 @@ def run(
 ) -> None:
     """Parse, set threads, memory and determinism, call `main`; a mendable error ends in one line."""
     parsed = arguments.parse_args()
-    stage = Path(sys.argv[0]).stem
-    warnings.formatwarning = lambda message, *_: f"{stage}: warning: {message}\n"
+    gc.freeze()  # the libraries stay: never to be looked at again
+    gc.enable()
+    name = Path(sys.argv[0]).stem
+    warnings.formatwarning = lambda message, *_: f"{name}: warning: {message}\n"
     if "torch" in sys.modules:
         import torch
 
         from valleyscope.engine.memory import keep_freed_memory
 
         if parsed.device == "cuda" and not torch.cuda.is_available():
-            sys.exit(f"{stage}: error: device cuda: torch sees no GPU; set device: cpu")
+            sys.exit(f"{name}: error: device cuda: torch sees no GPU; set device: cpu")
         torch.set_num_threads(parsed.threads)
         if keep_memory:
             keep_freed_memory()
@@ -99,10 +108,21 @@ def run(
     try:
         main(parsed)
     except (InputError, FloatingPointError, OSError) as error:
-        sys.exit(f"{stage}: error: {one_line(str(error))}")
+        sys.exit(f"{name}: error: {one_line(str(error))}")
     except KeyboardInterrupt:
-        print(f"{stage}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)
+    print(f"{name}: {_cost()}", file=sys.stderr)
+
+
+def _cost() -> str:
+    """Seconds and the most memory so far, as `report.reference.costs` reads them at the end of a log.
+
+    Asked once, where Snakemake's `benchmark:` reads a process's whole map of memory twice a second.
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return f"took {time.monotonic() - stage.STARTED:.2f} s and {memory:.0f} MB"
 
 
 def meta(parsed: argparse.Namespace, *inputs: Path) -> dict:
@@ -131,14 +151,16 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(total: int, name: str, unit: str) -> tqdm:
+def progress(total: int, name: str, unit: str) -> "tqdm":
     """A progress bar on a terminal; elsewhere a line every ten seconds."""
+    from tqdm import tqdm
+
     if sys.stderr.isatty():
         return tqdm(total=total, desc=name, unit=unit)
     return tqdm(total=total, desc=name, unit=unit, file=_Lines(), mininterval=10, ncols=100)
 
 
-def shown(bar: tqdm, name: str = "loss") -> Callable[[int, float], None]:
+def shown(bar: "tqdm", name: str = "loss") -> Callable[[int, float], None]:
     """A function that moves a progress bar on by so many steps and shows a value beside it."""
 
     def show(steps: int, value: float) -> None:

@@ -2,9 +2,10 @@
 
 import argparse
 
+import stage.arguments
+
 from torch import Tensor
 
-import stage.arguments
 from valleyscope.artifacts import load_tensors
 from valleyscope.errors import InputError
 

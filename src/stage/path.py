@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Collection
 from pathlib import Path
 
-import pandas as pd
-
 import stage.arguments
 import stage.problem
+
+import pandas as pd
+
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.paths import Path as WeightPath
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-import pandas as pd
-from torch import Tensor
-
 import stage.arguments
 import stage.problem
 from stage.pieces import Pieces, write_joined
+
+import pandas as pd
+from torch import Tensor
+
 from valleyscope.artifacts import load_tensors, save_tensors
 from valleyscope.eigen import EigenResult
 from valleyscope.errors import InputError

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
+import stage.arguments
+
 from torch import Tensor
 
-import stage.arguments
 from valleyscope.artifacts import load_tensors
 from valleyscope.errors import InputError
 from valleyscope.models.model import ModelSettings, Transformer

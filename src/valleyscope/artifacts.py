@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
@@ -16,13 +17,12 @@ from functools import cache
 from glob import escape
 from importlib.metadata import version
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
-import psutil
-from pandas.errors import EmptyDataError, ParserError
+from typing import TYPE_CHECKING
 
 from valleyscope.errors import InputError
+
+if TYPE_CHECKING:  # loaded where it is used: a stage that needs no table starts in half the time
+    import pandas as pd
 
 VERSIONS_OF = ("torch", "numpy", "pandas", "matplotlib", "tiktoken", "rustbpe", "safetensors")
 
@@ -33,7 +33,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{escape(path.name)}.*"):
         writer = left.name.removeprefix(f".{path.name}.").split(".")[0]
-        if writer.isdecimal() and not psutil.pid_exists(int(writer)):  # it was killed
+        if writer.isdecimal() and not _is_running(int(writer)):  # it was killed
             left.unlink(missing_ok=True)
     prefix = f".{path.name}.{os.getpid()}."
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
@@ -45,6 +45,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(process)
 
 
 def sidecar(path: Path) -> Path:
@@ -60,22 +66,16 @@ def digest(settings: dict) -> str:
 @cache
 def commit() -> str:
     """The checkout's commit, with "+" if sources or configuration differ from it; "unknown" outside git."""
-    folder = Path(__file__).parents[2]
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            raise OSError(done.stderr)
-        return done.stdout.strip()
-
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--"]
+    command += ["src", "Snakefile", "rules", "configs", "envs"]
     try:
-        dirty = git(
-            *("status", "--porcelain", "--untracked-files=no", "--"),
-            *("src", "Snakefile", "rules", "configs", "envs"),
-        )
-        return git("rev-parse", "HEAD") + ("+" if dirty else "")
-    except OSError:
+        done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    except OSError:  # no git
         return "unknown"
+    head = re.search(r"^# branch\.oid ([0-9a-f]+)$", done.stdout, re.MULTILINE)
+    if head is None:
+        return "unknown"
+    return head[1] + ("+" if re.search("^[^#]", done.stdout, re.MULTILINE) else "")
 
 
 @cache
@@ -147,12 +147,15 @@ def read_json(path: Path) -> dict:
     return found
 
 
-def write_table(table: pd.DataFrame, path: Path, meta: dict, may_be_empty: Collection[str] = ()) -> None:
+def write_table(table: "pd.DataFrame", path: Path, meta: dict, may_be_empty: Collection[str] = ()) -> None:
     """Write a tidy CSV, its provenance and checksum.
 
     Raises FloatingPointError naming column and row if a number is infinite, or a value missing or not a
     number in a column other than `may_be_empty`.
     """
+    import numpy as np
+    import pandas as pd
+
     for name, column in table.items():
         bad = column.isna() & (name not in may_be_empty)
         if pd.api.types.is_float_dtype(column):
@@ -167,11 +170,14 @@ def write_table(table: pd.DataFrame, path: Path, meta: dict, may_be_empty: Colle
     write_json({**meta, "sha256": checksum}, sidecar(path))
 
 
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+def read_table(path: Path, columns: list[str]) -> "pd.DataFrame":
     """Read a CSV that must have `columns`; InputError if it is damaged or lacks one.
 
     Where `write_table` left a checksum beside it, it must be right.
     """
+    import pandas as pd
+    from pandas.errors import EmptyDataError, ParserError
+
     verified_sha256(path)
     try:
         table = pd.read_csv(path)
@@ -182,6 +188,23 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing; delete it and rerun")
     return table
+
+
+def join_tables(parts: list[Path], path: Path, meta: dict) -> None:
+    """Write the rows of several CSVs under their common header, digit for digit, provenance and checksum.
+
+    Raises InputError if a part is empty or its columns are not those of the first.
+    """
+    content = bytearray()
+    for part in parts:
+        header, _, rows = part.read_bytes().partition(b"\n")
+        content = content or bytearray(header + b"\n")
+        if not header or not content.startswith(header + b"\n"):
+            raise InputError(f"{part}: empty, or its columns are not those of {parts[0]}; delete and rerun")
+        content += rows
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+    write_json({**meta, "sha256": hashlib.sha256(content).hexdigest()}, sidecar(path))
 
 
 def save_tensors(tensors: dict, path: Path, meta: dict) -> None:

@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -94,6 +95,29 @@ def test_tables_keep_every_digit(tmp_path):
     pd.testing.assert_frame_equal(artifacts.read_table(path, ["x"]), table, check_exact=True)
 
 
+def test_joined_tables_keep_the_text_of_their_parts(tmp_path):
+    """Also where a parser would write it otherwise: a count beside an empty cell, a digit too many."""
+    parts = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    parts[0].write_text("branch,x\n4,0.1\n")
+    parts[1].write_text("branch,x\n,0.30000000000000004\n")
+    artifacts.join_tables(parts, tmp_path / "t.csv", {"seed": 3})
+    assert (tmp_path / "t.csv").read_text() == "branch,x\n4,0.1\n,0.30000000000000004\n"
+    expected = pd.concat([artifacts.read_table(path, []) for path in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(artifacts.read_table(tmp_path / "t.csv", ["x"]), expected, check_exact=True)
+    meta = artifacts.read_json(artifacts.sidecar(tmp_path / "t.csv"))
+    assert meta == {"seed": 3, "sha256": artifacts.file_sha256(tmp_path / "t.csv")}
+
+
+@pytest.mark.parametrize("second", ["", "x,branch\n1,2\n", "branch,x,y\n1,2,3\n", "branch,\n1,2\n"])
+def test_tables_of_other_columns_are_not_joined(tmp_path, second):
+    parts = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    parts[0].write_text("branch,x\n4,0.1\n")
+    parts[1].write_text(second)
+    with pytest.raises(InputError, match=r"b\.csv: empty, or its columns are not those of .*a\.csv"):
+        artifacts.join_tables(parts, tmp_path / "t.csv", {})
+    assert not (tmp_path / "t.csv").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b'a,b\n1,2,3,4\n"', b"\xff\xfe\x00"])
 def test_damaged_tables_are_named(tmp_path, content):
     path = tmp_path / "t.csv"
@@ -122,6 +146,21 @@ def test_an_input_that_was_not_read_is_verified_all_the_same(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
         artifacts.provenance({}, [path], threads=1)
+
+
+def test_a_commit_has_a_plus_where_sources_differ_from_it(tmp_path, monkeypatch):
+    module = tmp_path / "src/valleyscope/artifacts.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("one")
+    monkeypatch.setattr(artifacts, "__file__", str(module))
+    commit = artifacts.commit.__wrapped__  # without its cache
+    assert commit() == "unknown"
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        named = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *named, *command], cwd=tmp_path, check=True)
+    assert re.fullmatch("[0-9a-f]{40}", commit())
+    module.write_text("two")
+    assert re.fullmatch(r"[0-9a-f]{40}\+", commit())
 
 
 def test_provenance_differs_with_settings_and_with_inputs(tmp_path):

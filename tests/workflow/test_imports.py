@@ -1,6 +1,8 @@
 """Data walks one way, and so do imports: no room looks up, none runs in a circle."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,10 @@ def test_no_room_imports_one_above_it():
 @pytest.mark.parametrize("plain", PLAIN)
 def test_what_reads_tables_needs_no_torch(plain):
     assert [name for name in MODULES if room(name) == plain and "torch" in reached(name)] == []
+
+
+def test_a_stage_that_joins_tables_loads_no_pandas():
+    """Dozens of its jobs would each take three times as long."""
+    code = "import sys; sys.argv = ['x']; import gather_table; print({'pandas', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=SRC, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

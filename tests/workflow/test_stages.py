@@ -1,6 +1,7 @@
 """Stages as commands: help, and one line about what is wrong."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -35,6 +36,22 @@ def test_every_stage_has_help_with_an_example_and_refuses_bad_input_in_one_line(
 def run_stage(stage, *arguments):
     command = [sys.executable, f"src/{stage}.py", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_stage_loads_without_looking_for_garbage_then_looks_and_says_what_it_took():
+    code = "import gc, stage.arguments as s; before = gc.isenabled()\n"
+    code += "s.run(lambda args: print(before, gc.isenabled()), s.parser('x'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "src", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False True\n"
+    assert re.fullmatch(r"-c: took \d+\.\d\d s and \d+ MB\n", done.stderr)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_loads_its_libraries_after_the_package_that_prepares_it(name):
+    names = re.findall(r"^(?:import|from) (\w+)", (ROOT / f"src/{name}.py").read_text(), re.MULTILINE)
+    assert not {"torch", "pandas", "numpy", "valleyscope"} & set(names[: names.index("stage")])
 
 
 def test_a_missing_file_and_a_wrong_model_give_one_line(tmp_path):

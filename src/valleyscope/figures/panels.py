@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -123,7 +123,16 @@ def legend_above(figure: Figure, entries: dict[str, dict], columns: int | None =
 def shades(values: pd.Series, palette: str = "viridis") -> dict:
     """A colour for each value, in order."""
     values = sorted(values.unique())
-    return dict(zip(values, sns.color_palette(palette, len(values)), strict=True))
+    return dict(zip(values, spread(len(values), palette), strict=True))
+
+
+def spread(count: int, palette: str = "viridis") -> list[tuple]:
+    """So many colours, evenly spread inside a palette of matplotlib's or, which takes its time, of seaborn's."""
+    if palette not in mpl.colormaps:
+        import seaborn
+
+        return seaborn.color_palette(palette, count)
+    return [tuple(colour[:3]) for colour in mpl.colormaps[palette](np.linspace(0, 1, count + 2)[1:-1])]
 
 
 def widths(names: dict) -> dict[str, float]:

@@ -5,7 +5,7 @@ the mean is then geometric, and a ratio and its inverse are treated alike.
 """
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 Interval = tuple[float, float, float]  # mean, low, high
@@ -13,7 +13,7 @@ Interval = tuple[float, float, float]  # mean, low, high
 
 def student_half_width(count, level: float = LEVEL):
     """Half the width of the interval of `count` values (also an array), in their standard deviations."""
-    return stats.t.ppf((1 + level) / 2, np.asarray(count) - 1) / np.sqrt(count)
+    return stdtrit(np.asarray(count) - 1, (1 + level) / 2) / np.sqrt(count)
 
 
 def student_interval(values, level: float = LEVEL) -> Interval:

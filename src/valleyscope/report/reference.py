@@ -15,6 +15,7 @@ from valleyscope.report.latex import ESTIMATORS
 from valleyscope.report.report import claimed, measured
 
 WHOLE_RUN = "(whole run)"
+COST = re.compile(r": took ([\d.]+) s and (\d+) MB$", re.MULTILINE)  # of stage.arguments
 
 FIGURES_HEAD = """\
 # Every figure, with what it shows
@@ -32,22 +33,24 @@ COUNTS = {
 }
 
 
-def costs(benchmarks: Path) -> pd.DataFrame:
-    """Seconds and memory by rule, from Snakemake's benchmark files RULE/JOB.tsv.
+def costs(logs: Path) -> pd.DataFrame:
+    """Seconds and MB by rule, from what each job says at the end of its log RULE/JOB.log.
 
-    The last row is the time during which at least one job ran: a benchmark file is written when its job
-    ends. Pauses between two parts of a run do not count.
+    The last row is the time during which at least one job ran: a log is last written when its job ends.
+    Pauses between two parts of a run do not count, nor does a job that failed.
     """
-    files = sorted(benchmarks.glob("*/*.tsv"))
-    rows = pd.concat(
+    said = {path: COST.findall(path.read_text(encoding="utf-8")) for path in sorted(logs.glob("*/*.log"))}
+    rows = pd.DataFrame(
         [
-            pd.read_csv(path, sep="\t").assign(rule=path.parent.name, end=path.stat().st_mtime)
-            for path in files
-        ]
+            (path.parent.name, float(found[-1][0]), float(found[-1][1]), path.stat().st_mtime)
+            for path, found in said.items()
+            if found
+        ],
+        columns=["rule", "s", "memory", "end"],
     )
     wall = _covered(rows["end"] - rows["s"], rows["end"])
     grouped = rows.groupby("rule")
-    seconds, memory = grouped["s"], pd.to_numeric(rows["max_rss"], errors="coerce").groupby(rows["rule"])
+    seconds, memory = grouped["s"], grouped["memory"]
     table = pd.DataFrame(
         {
             "jobs": grouped.size(),

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 
 from valleyscope.figures import panels
 from valleyscope.figures.style import new_figure
@@ -23,6 +24,13 @@ def axes():
 
 def test_what_a_logarithmic_axis_can_show():
     assert panels.positive(TABLE, "y")["y"].to_list() == [1, 100, 5]
+
+
+@pytest.mark.parametrize("palette", ["viridis", "flare_r", "Greens_d"])
+def test_colours_are_spread_as_seaborn_spreads_them(palette):
+    assert panels.spread(5, palette) == list(sns.color_palette(palette, 5))
+    values = pd.Series([3, 1, 3, 2])
+    assert panels.shades(values, palette) == dict(zip([1, 2, 3], panels.spread(3, palette), strict=True))
 
 
 def test_a_geometric_summary_leaves_out_what_has_no_logarithm():

@@ -1,11 +1,14 @@
 """One look for all figures, and files that hold the picture only."""
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 
 from valleyscope.figures.style import (
+    COLOURS,
     Picture,
     error_bar,
     log_error_bar,
@@ -29,6 +32,25 @@ def test_intervals_of_logarithms_are_those_of_a_geometric_mean():
     low, high = error_bar([1.0, 2.0, 3.0])
     assert (low + high) / 2 == pytest.approx(2)
     assert np.isnan(error_bar([1.0])).all()
+
+
+def test_the_look_is_that_of_seaborns_papers():
+    """Which is not loaded for it; what it sets beside, no figure shows."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        plain = dict(mpl.rcParams)
+        plt.close(new_figure(1)[0])
+        ours, black = dict(mpl.rcParams), mpl.colors.to_rgb("k")
+        mpl.rcdefaults()
+        sns.set_theme(context="paper", style="ticks", palette="colorblind")
+        theirs = dict(mpl.rcParams)
+        assert mpl.colors.to_rgb("k") == black
+    assert sns.color_palette("colorblind") == COLOURS
+    unlike = {"grid.color", "image.cmap", "font.size", "axes.titlesize", "legend.title_fontsize"}
+    unlike |= {"axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"}
+    for name in {name for name in theirs if theirs[name] != plain[name]} - unlike:
+        expected = theirs[name]
+        assert ours[name] == (pytest.approx(expected) if isinstance(expected, float) else expected), name
 
 
 def test_caption_and_numbers_lie_beside_the_image_and_not_in_it(tmp_path):

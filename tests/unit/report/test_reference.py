@@ -26,15 +26,16 @@ from valleyscope.report.reference import (
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_costs_add_up_the_jobs_of_a_rule(tmp_path):
-    for rule, job, seconds, memory, end in (
-        ("train_model", "0", 10.0, 100.0, 1010),
-        ("train_model", "1", 12.0, "NA", 1014),
-        ("plot_figure", "cost", 1.5, 50.0, 1017),
+def test_costs_add_up_what_the_jobs_of_a_rule_say(tmp_path):
+    for rule, job, said, end in (
+        ("train_model", "0", "train_model: took 10.00 s and 100 MB", 1010),
+        ("train_model", "1", "x: took 3.00 s and 900 MB\ntrain_model: took 12.00 s and 80 MB", 1014),
+        ("plot_figure", "cost", "plot_figure: took 1.50 s and 50 MB", 1017),
+        ("plot_figure", "failed", "plot_figure: error: no table", 1019),
     ):
-        path = tmp_path / rule / f"{job}.tsv"
+        path = tmp_path / rule / f"{job}.log"
         path.parent.mkdir(exist_ok=True)
-        pd.DataFrame({"s": [seconds], "max_rss": [memory]}).to_csv(path, sep="\t", index=False)
+        path.write_text(f"loss 3.2\n{said}\n")
         os.utime(path, (end, end))
     table = costs(tmp_path).set_index("rule")
     assert table.loc["train_model"].tolist() == [2, 22.0, 12.0, 100.0]

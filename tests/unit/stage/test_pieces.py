@@ -1,10 +1,11 @@
 """Pieces of a long job: what a killed call left is taken up, and nothing else."""
 
+import stage.pieces
+from stage.pieces import Pieces
+
 import pandas as pd
 import pytest
 
-import stage.pieces
-from stage.pieces import Pieces
 from valleyscope.artifacts import read_json
 from valleyscope.errors import InputError
 

@@ -2,13 +2,14 @@
 
 import json
 
+import stage.arguments
+import stage.point
+from stage.pieces import Pieces
+
 import pandas as pd
 import pytest
 import torch
 
-import stage.arguments
-import stage.point
-from stage.pieces import Pieces
 from valleyscope.artifacts import load_tensors, read_table, save_tensors, sidecar
 from valleyscope.errors import InputError
 from valleyscope.models.model import ModelSettings, Transformer, sequence_losses

@@ -3,11 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.ticker import NullFormatter
 
 from valleyscope.figures.captions import listed, repeats, worded
-from valleyscope.figures.panels import CUT, band, cut, points
+from valleyscope.figures.panels import CUT, band, cut, points, spread
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.branching import MEASURES, bulges, lags, line_barriers, rises, vanishing_times
 from valleyscope.readings.intervals import quoted, side
@@ -107,7 +106,7 @@ def _draw_times(axes: plt.Axes, times: pd.DataFrame, branches: np.ndarray) -> No
 
 def _draw_profiles(axes: plt.Axes, lines: pd.DataFrame) -> None:
     branches = sorted(lines["branch"].unique())
-    for branch, colour in zip(branches, sns.color_palette("viridis", len(branches)), strict=True):
+    for branch, colour in zip(branches, spread(len(branches)), strict=True):
         rows = lines[lines["branch"] == branch]
         band(axes, rows, "position", "train_loss", log=True, color=colour, lw=1.2, label=f"{branch:g}")
     axes.set(

@@ -2,11 +2,10 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 
 from valleyscope.figures.captions import listed, repeats, worded
 from valleyscope.figures.connectivity.shared import Window, span
-from valleyscope.figures.panels import band, headroom, points, thinned
+from valleyscope.figures.panels import band, headroom, points, spread, thinned
 from valleyscope.figures.style import COLOURS, Picture, new_figure
 from valleyscope.readings.intervals import quoted, side
 from valleyscope.readings.sgd import (
@@ -71,7 +70,7 @@ def _at(rows: pd.DataFrame) -> str:
 
 def _draw_course(axes: plt.Axes, means: pd.DataFrame) -> None:
     starts = sorted(means["start"].unique())
-    for start, colour in zip(starts, sns.color_palette("viridis", len(starts)), strict=True):
+    for start, colour in zip(starts, spread(len(starts)), strict=True):
         band(axes, thinned(means[means["start"] == start], "step"), "t_eff", "position", color=colour, lw=1.2)
     axes.set(xlabel=TIME, ylabel="position on the path", ylim=(-0.03, 1.03))
     axes.set_title("SGD with momentum")

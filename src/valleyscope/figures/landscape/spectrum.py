@@ -1,5 +1,7 @@
 """Leading eigenvalues and spectral density of H^(k), and how far its top eigenspace turns as k grows."""
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -29,7 +31,7 @@ def draw(eigenvalues: pd.DataFrame, spectrum: pd.DataFrame, drift: pd.DataFrame)
     top[1].sharey(top[0])
     _draw_density(top[2], spectrum, colours, 1 / _size(drift))
     drift = drift.assign(other=drift["k_other"].eq(drift["k"] + 1).map({True: "k+1", False: "2k"}))
-    dims = shades(drift["dim"], COLOURS)
+    dims = dict(zip(sorted(drift["dim"].unique()), cycle(COLOURS), strict=False))
     for panel, (other, rows) in zip(bottom, _by_other(drift), strict=False):
         _draw_overlap(panel, rows, dims)
         panel.set_title(f"Eigenspaces of $H^{{(k)}}$ and $H^{{({other})}}$")
