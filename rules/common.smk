@@ -1,5 +1,7 @@
 """What rules share: sections of the configuration, tables and figures, points and paths."""
 
+import shlex
+
 from dag.ledger import judged_limits, judged_tables
 from dag.options import (
     architecture,
@@ -16,6 +18,7 @@ from dag.options import (
     problem,
     task,
 )
+from valleyscope.engine.compiled import compiler
 from valleyscope.figures import catalogue
 
 A = config["landscape"]
@@ -24,6 +27,10 @@ ARCH = config["architectures"]
 LIMITS = config["readings"] | config["claims"]  # windows and thresholds of claims and figures
 PROBLEM_A = problem(config, A)
 PROBLEM_B = problem(config, B) + f" --data-seed {B['data_seed']}"
+
+COMPILED = ""  # the option of stages whose gradients of replicas may be compiled
+if config["compiled"] and compiler():
+    COMPILED = f" --compiled {shlex.quote(config['output']['results'])}/programs"
 
 # ---------------------------------------------------------------- tables and figures
 

@@ -76,7 +76,7 @@ rule train_minimum:
         "../envs/environment.yaml"
     params:
         code=digest_of("train_model"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         seeds=lambda w: PAIRS[w.pair],
         training=lambda w: as_json(B["training"][w.variant]),
     shell:
@@ -101,7 +101,7 @@ rule relax_minima:
         "../envs/environment.yaml"
     params:
         code=digest_of("relax_minima"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         memory=config["memory_budget"],
         seed=seed_of_pair,
         descent=as_json(B["descent"]),
@@ -131,7 +131,7 @@ rule connect_minima:
         "../envs/environment.yaml"
     params:
         code=digest_of("connect_minima"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         seed=seed_of_pair,
         descent=as_json(B["descent"]),
         finder=lambda w: as_json(B["finders"].get(w.kind, {})),
@@ -217,7 +217,7 @@ rule run_projected_sgd:
         "../envs/environment.yaml"
     params:
         code=digest_of("run_projected_sgd"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         memory=config["memory_budget"],
         seed=seed_of_pair,
         runs=as_json([{"run": name} | RUNS[name] for name in sorted(RUNS)]),
@@ -242,7 +242,7 @@ rule measure_drift:
         "../envs/environment.yaml"
     params:
         code=digest_of("measure_drift"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         memory=config["memory_budget"],
         seed=seed_of_pair,
         grid=as_json(drift_grid(B["drift"])),
@@ -269,7 +269,7 @@ rule predict_drift:
         "../envs/environment.yaml"
     params:
         code=digest_of("predict_drift"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         memory=config["memory_budget"],
         seed=lambda w: PREDICTION_SEEDS + seed_of_pair(w),
         grid=as_json(prediction_grid(B["drift"])),
@@ -320,7 +320,7 @@ rule train_families:
         "../envs/environment.yaml"
     params:
         code=digest_of("train_families"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         branching=as_json(B["branching"]["settings"]),
     shell:
         "python src/train_families.py --threads {threads} {params.problem} --tokens {input.tokens:q}"
@@ -367,7 +367,7 @@ rule evaluate_averages:
         "../envs/environment.yaml"
     params:
         code=digest_of("evaluate_averages"),
-        problem=PROBLEM_B,
+        problem=PROBLEM_B + COMPILED,
         memory=config["memory_budget"],
         seed=seed_of_pair,
         parent=lambda w: PARENTS[w.pair],

@@ -55,7 +55,7 @@ rule train_language_model:
         "../envs/environment.yaml"
     params:
         code=digest_of("train_model"),
-        problem=PROBLEM_A,
+        problem=PROBLEM_A + COMPILED,
         training=as_json(A["training"]),
         k=SIZES["trajectory"],
     shell:
@@ -79,7 +79,7 @@ rule find_minimisers:
         "../envs/environment.yaml"
     params:
         code=digest_of("find_minimisers"),
-        problem=PROBLEM_A,
+        problem=PROBLEM_A + COMPILED,
         memory=config["memory_budget"],
         training=as_json(A["training"]),
         solver=as_json(A["minimisers"]["solver"]),

@@ -9,12 +9,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import stage
 
 from valleyscope.artifacts import provenance
+from valleyscope.engine.compiled import compiled_gradients
 from valleyscope.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -105,8 +107,10 @@ def run(
         # As torch.use_deterministic_algorithms(True), which also loads the compiler: as long as torch again.
         torch.set_deterministic_debug_mode("error")
         torch.set_float32_matmul_precision("highest")
+    folder = getattr(parsed, "compiled", None)
     try:
-        main(parsed)
+        with compiled_gradients(folder) if folder else nullcontext():
+            main(parsed)
     except (InputError, FloatingPointError, OSError) as error:
         sys.exit(f"{name}: error: {one_line(str(error))}")
     except KeyboardInterrupt:
@@ -130,8 +134,10 @@ def meta(parsed: argparse.Namespace, *inputs: Path) -> dict:
     chosen = {
         name: getattr(value, "__dict__", value)
         for name, value in sorted(vars(parsed).items())
-        if name not in ("threads", "device") and not _is_path(value)
+        if name not in ("threads", "device", "compiled") and not _is_path(value)
     }
+    if getattr(parsed, "compiled", None):
+        chosen["compiled"] = True  # rounding depends on it
     return provenance(chosen, list(inputs), parsed.threads, parsed.device)
 
 

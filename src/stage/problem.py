@@ -21,6 +21,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--sequences", type=int, required=True, help="training sequences")
     result.add_argument("--data-seed", type=int, required=True, help="of their choice and order")
     result.add_argument("--held-out-sequences", type=int, required=True, help="validation ones")
+    result.add_argument("--compiled", type=Path, help="folder of compiled programs: gradients by them")
     return result
 
 
