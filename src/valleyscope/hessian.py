@@ -8,6 +8,7 @@ Compiled products are the derivative of ∇L(w + εv) at ε = 0, forward over re
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -101,9 +102,9 @@ class HessianOperator(DataOperator):
             yield from super()._each_product()
             return
         for _, part in self._parts():
-            yield lambda directions, again, part=part: self._tangent(part, directions, compiled_tangent)
+            yield partial(self._tangent, compiled_tangent(), part)
 
-    def _tangent(self, batch, directions: list[Tensor], function: Callable) -> list[Tensor]:
+    def _tangent(self, function: Callable, batch, directions: list[Tensor], again: bool) -> list[Tensor]:
         """The product with the Hessian of Σ ℓ_i / n over a piece of the data, forward over reverse."""
         names = list(self._named)
         weights = {name: p.detach() for name, p in self._named.items()}
@@ -122,7 +123,9 @@ class HessianOperator(DataOperator):
         """Compile for every shape of the data; InputError where a layer does not allow it."""
         one = batches.rows(next(iter(self._batches)), 0, 1, self.device)
         ones = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
-        self._tangent(one, ones, tangent)  # names a layer without forward mode better than the compiler does
+        self._tangent(
+            tangent, one, ones, False
+        )  # names a layer without forward mode better than the compiler does
         require_symmetric(self, seed=0)
         self.matvecs = 0
 
@@ -133,4 +136,9 @@ def tangent(losses: Callable, weights: dict[str, Tensor], directions: dict[str, 
     return jvp(gradient, (weights,), (directions,))[1]
 
 
-compiled_tangent = torch.compile(tangent, fullgraph=True, dynamic=False, recompile_limit=SHAPES)
+@cache
+def compiled_tangent() -> Callable:
+    """`tangent` compiled, for all operators; not at import, because torch's compiler takes long to import."""
+    return torch.compile(  # type: ignore[call-overload]
+        tangent, fullgraph=True, dynamic=False, recompile_limit=SHAPES
+    )
