@@ -243,7 +243,7 @@ def fixed_costs(way: Way, calls: dict[Way, Callable], compiling: tuple[float, fl
     ours = next(w for w in calls if (w.operator, w.name) == (way.operator, "graph kept"))
     truth = calls[ours]()
     error = ((calls[way]() - truth).norm() / truth.norm()).item()
-    if way.exact and error > 1e-4:
+    if way.exact and error > 1e-3:  # ReLU²'s second derivative jumps where rounding turns a sign
         raise InputError(f"{way.library}, {way.name}: computes something else, by {error:.1e}")
     return row | {"error": error}
 

@@ -7,6 +7,7 @@ for later imports, so that both run in one process.
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -81,14 +82,17 @@ def eigenthings_hessian(peer: Peer, model: nn.Module, batch: Tensor):
 
 
 def eigenthings_gauss_newton(peer: Peer, model: nn.Module, batch: Tensor):
-    """Its Gauss-Newton matrix with the fused curvature of cross-entropy, J v by finite differences."""
+    """Its Gauss-Newton matrix with the fused curvature of cross-entropy, J v by finite differences.
+
+    Of a copy of the model: it moves the weights in place, which would spoil graphs that others keep.
+    """
     loss_fns = import_module(f"{peer.module.__name__}.loss_fns")
     loss = loss_fns.hf_lm_loss_of_output(fused="compile")
 
     def logits(m: nn.Module, b: dict) -> Tensor:
         return nn.functional.pad(m(b["labels"][:, :-1]), (0, 0, 0, 1))  # its loss drops the last position
 
-    return peer.module.GGNOperator(model, [{"labels": batch}], logits, loss)
+    return peer.module.GGNOperator(deepcopy(model), [{"labels": batch}], logits, loss)
 
 
 def pyhessian_operator(peer: Peer, model: nn.Module, batch: Tensor):

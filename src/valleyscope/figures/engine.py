@@ -108,7 +108,9 @@ def _products(products: pd.DataFrame) -> tuple[str, dict[str, str]]:
     ours = table.loc[OURS]
     kept, compiled = ours.loc["graph kept"], ours.loc["compiled"]
     block = ours[ours.index.str.startswith("graph kept, block")].iloc[0]
-    gradient = products.query("library == 'torch' and freed_memory == 'kept'").groupby("way")["gradients"].median()
+    gradient = (
+        products.query("library == 'torch' and freed_memory == 'kept'").groupby("way")["gradients"].median()
+    )
     peak = products.query("operator == 'gradient'").iloc[0]["peak_bytes"]
     single = table[~table.index.get_level_values("way").str.contains("block")].drop(OURS, level="library")
     best = single.groupby(lambda key: key[0].split()[0], sort=False)["median"].idxmin()  # of any version
