@@ -152,7 +152,7 @@ def our_ways(problem: Problem, V: Tensor) -> list[Way]:
         us("Hessian", f"graph kept, {block}", lambda: lambda: kept.matmat(V), BLOCK, held=graph),
         us("Hessian", "rebuilt", lambda: lambda: rebuilt.matvec(v)),
         us("Hessian", f"rebuilt, {block}", lambda: lambda: rebuilt.matmat(V), BLOCK),
-        us("Hessian", "compiled", compiled_product, compiled=True),
+        us("Hessian", "compiled", compiled_product, held=graph, compiled=True),
         *(split(pieces) for pieces in (2, 4, 8)),
         us(
             "Gauss-Newton",
