@@ -260,7 +260,7 @@ def time_in_turns(calls: dict[Way, Callable], rounds: int) -> pd.DataFrame:
                 took[ways[index]] = (time.perf_counter() - start) / ways[index].vectors
             if turn:  # the first turn warms up
                 unit = took[ways[0]]  # a gradient
-                rows += [(w.library, w.operator, w.name, turn, s, s / unit) for w, s in took.items()]
+                rows += [(w.library, w.operator, w.name, turn, took[w], took[w] / unit) for w in ways]
                 bar.update()
     return pd.DataFrame(rows, columns=["library", "operator", "way", "round", "seconds", "gradients"])
 
@@ -469,6 +469,7 @@ def measure_traces(problem: Problem, peer: Peer, repeats: int, products: int = 4
 
 def main(args):
     warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
+    warnings.filterwarnings("ignore", "`torch._prims_common.check` is deprecated")  # its own compiler's
     libraries = [peers.installed(name) for name in ("curvlinops", "pyhessian", "hessian_eigenthings")]
     newer = [peers.from_sources(folder) for folder in args.sources]
     problem = trained(args.tokens, WIDTH)
