@@ -1,32 +1,34 @@
 """Measure Hessian products, eigensolvers, warm starts and trace estimators against other libraries.
 
 Everything runs in one process on one trained transformer and one batch; calls that are compared take turns.
-Times are also given in units of one gradient of the same batch, taken in the same turn.
+Times are also given in units of one gradient of the same batch, taken in the same turn. Folders of newer
+sources of the other libraries are measured beside their installed versions.
 
 Example:
     python benchmarks/measure_engine.py --tokens results/corpus/tokens.safetensors --out benchmarks/results
+    … --only products --sources ../curvlinops ../pytorch-hessian-eigenthings
 """
 
+import functools
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import stage.arguments
 
-import curvlinops
-import hessian_eigenthings
 import numpy as np
 import pandas as pd
-import pyhessian
+import peers
 import torch
-from pyhessian.utils import hessian_vector_product
+from peers import Peer
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
+from torch._inductor.utils import fresh_cache
 
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import top_eigenpairs
@@ -35,6 +37,7 @@ from valleyscope.engine.memory import keep_freed_memory, peak_allocated
 from valleyscope.engine.noise import GradientCovariance
 from valleyscope.engine.operators import GRAPH_SHARE
 from valleyscope.engine.timing import seconds
+from valleyscope.engine.weights import flat_weights, replica_gradients
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
@@ -49,6 +52,9 @@ COUNT = 16  # eigenpairs
 TOLERANCE = 1e-3
 BLOCK = 8  # vectors in a block product
 WIDTH = 64  # N = 163,840 at depth 2 and 512 tokens
+STUDY = ModelSettings(vocab_size=512, context=16, depth=2, width=32, heads=2, kv_heads=2)  # its replicas
+STUDY_BATCH = 8  # sequences of a replica's step
+EMPTY = ["budget_bytes", "compile_cold", "compile_warm", "error"]  # of products, where there is none
 TRAINING = TrainingSettings(
     epochs=1, batch=8, learning_rate=6e-3, warmup=50, weight_decay=0.01, record_every=512
 )
@@ -72,6 +78,12 @@ class Problem:
         loss = sequence_losses(self.model, self.batch if batch is None else batch).mean()
         torch.autograd.grad(loss, list(self.model.parameters()))
 
+    def compiled_gradient(self) -> Callable[[], object]:
+        mean_loss = torch.compile(
+            lambda b: sequence_losses(self.model, b).mean(), fullgraph=True, dynamic=False
+        )
+        return lambda: torch.autograd.grad(mean_loss(self.batch), list(self.model.parameters()))
+
 
 def trained(tokens: Path, width: int, sequences: int = 4096) -> Problem:
     """A transformer of this width after one pass over the sequences."""
@@ -90,125 +102,168 @@ def logits(model: nn.Module, batch: Tensor) -> Tensor:
     return model(batch[:, :-1])
 
 
-def mean_token_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    return nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
-
-
 def losses_of(outputs: Tensor, batch: Tensor) -> Tensor:
     losses = nn.functional.cross_entropy(outputs.flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
     return losses.view(len(batch), -1).mean(1)
 
 
-def curvlinops_hessian(problem: Problem) -> curvlinops.HessianLinearOperator:
-    inputs, targets = problem.batch[:, :-1], problem.batch[:, 1:].flatten()
-    return curvlinops.HessianLinearOperator(
-        nn.Sequential(problem.model, nn.Flatten(0, 1)),
-        nn.CrossEntropyLoss(),
-        list(problem.model.parameters()),
-        [(inputs, targets)],
-        num_data=targets.numel(),
-        batch_size_fn=lambda x: x.numel(),
-        check_deterministic=False,
-    )
+@dataclass(frozen=True)
+class Way:
+    """One way to multiply with a curvature matrix; `make` sets it up and returns the call that is timed."""
+
+    library: str
+    operator: str
+    name: str
+    make: Callable[[], Callable[[], object]]
+    vectors: int = 1
+    budget: float | None = None  # bytes
+    held: int = 0  # bytes that stay between products
+    exact: bool = True  # False: its error may exceed rounding
+    compiled: bool = False
 
 
-def pyhessian_operator(problem: Problem) -> pyhessian.hessian:
-    pair = (problem.batch[:, :-1], problem.batch[:, 1:])
-    return pyhessian.hessian(problem.model, mean_token_loss, data=pair, cuda=False)
-
-
-def eigenthings_operator(problem: Problem) -> hessian_eigenthings.HessianOperator:
-    return hessian_eigenthings.HessianOperator(
-        problem.model, [problem.batch], lambda m, b: sequence_losses(m, b).mean()
-    )
-
-
-def measure_products(problem: Problem, rounds: int) -> pd.DataFrame:
-    """The same before and after this process keeps the memory it frees."""
-    default = measure_products_once(problem, rounds).assign(freed_memory="returned")
-    keep_freed_memory()
-    return pd.concat([default, measure_products_once(problem, rounds).assign(freed_memory="kept")])
-
-
-def measure_products_once(problem: Problem, rounds: int) -> pd.DataFrame:
-    """Seconds, gradients and peak bytes of one product, per vector, by library and way to run."""
-    kept = problem.hessian(keep_graph=True)
+def our_ways(problem: Problem, V: Tensor) -> list[Way]:
+    """Our operators, and a gradient."""
+    v, us = V[:, 0].contiguous(), functools.partial(Way, "valleyscope")
     planned = problem.hessian()
-    # A budget that splits the data into 2, 4 and 8 pieces.
-    whole = planned.graph_bytes / GRAPH_SHARE
-    split = {pieces: problem.hessian(memory_budget=1.05 * whole / pieces) for pieces in (2, 4, 8)}
+    graph = planned.graph_bytes
+    whole = graph / GRAPH_SHARE  # a budget that is just enough
+    kept = problem.hessian(keep_graph=True)
     rebuilt = problem.hessian(keep_graph=False, memory_budget=10 * whole)
     gauss_newton = GaussNewtonOperator(problem.model, logits, losses_of, problem.batch)
     fisher = FisherOperator(problem.model, logits, problem.batch)
     noise = GradientCovariance(problem.model, sequence_losses, problem.batch)
-    theirs = {
-        "curvlinops": curvlinops_hessian(problem),
-        "PyHessian": pyhessian_operator(problem),
-        "hessian-eigenthings": eigenthings_operator(problem),
-    }
-    V = torch.randn(kept.size, BLOCK, generator=torch.Generator().manual_seed(0))
-    v = V[:, 0].contiguous()
-    pieces = [x.view(p.shape) for x, p in zip(v.split([p.numel() for p in theirs["PyHessian"].params]),
-                                              theirs["PyHessian"].params, strict=True)]  # fmt: skip
+    scores = SEQUENCES * noise.size * noise.dtype.itemsize
 
-    def pyhessian_product() -> Tensor:
-        product = hessian_vector_product(theirs["PyHessian"].gradsH, theirs["PyHessian"].params, pieces)
-        return torch.cat([x.flatten() for x in product])
+    def compiled_product() -> Callable[[], object]:
+        operator = problem.hessian(compiled=True)
+        return lambda: operator.matvec(v)
 
-    calls = {  # (library, operator, way) -> (call, vectors, budget in bytes)
-        ("torch", "gradient", "one vector"): (problem.gradient, 1, None),
-        ("valleyscope", "Hessian", "graph kept"): (lambda: kept.matvec(v), 1, None),
-        ("valleyscope", "Hessian", f"graph kept, block of {BLOCK}"): (lambda: kept.matmat(V), BLOCK, None),
-        ("valleyscope", "Hessian", "rebuilt"): (lambda: rebuilt.matvec(v), 1, None),
-        ("valleyscope", "Hessian", f"rebuilt, block of {BLOCK}"): (lambda: rebuilt.matmat(V), BLOCK, None),
-        **{
-            ("valleyscope", "Hessian", f"microbatches of {-(-SEQUENCES // -(-SEQUENCES // o.microbatch))}"): (
-                lambda o=o: o.matvec(v), 1, 1.05 * whole / n
-            )
-            for n, o in split.items()
-        },
-        ("valleyscope", "Gauss-Newton", "graph kept"): (lambda: gauss_newton.matvec(v), 1, None),
-        ("valleyscope", "Fisher", "graph kept"): (lambda: fisher.matvec(v), 1, None),
-        ("valleyscope", "gradient noise", "scores kept"): (lambda: noise.matvec(v), 1, None),
-        ("curvlinops", "Hessian", "one vector"): (lambda: theirs["curvlinops"] @ v, 1, None),
-        ("curvlinops", "Hessian", f"block of {BLOCK}"): (lambda: theirs["curvlinops"] @ V, BLOCK, None),
-        ("PyHessian", "Hessian", "one vector"): (pyhessian_product, 1, None),
-        ("hessian-eigenthings", "Hessian", "one vector"): (
-            lambda: theirs["hessian-eigenthings"].matvec(v), 1, None
+    def split(pieces: int) -> Way:
+        budget = 1.05 * whole / pieces
+        operator = problem.hessian(memory_budget=budget)
+        most = -(-SEQUENCES // -(-SEQUENCES // operator.microbatch))
+        return us("Hessian", f"microbatches of {most}", lambda: lambda: operator.matvec(v), budget=budget)
+
+    block = f"block of {BLOCK}"
+    return [
+        Way("torch", "gradient", "one vector", lambda: problem.gradient),
+        Way("torch", "gradient", "compiled", problem.compiled_gradient, compiled=True),
+        us("Hessian", "graph kept", lambda: lambda: kept.matvec(v), held=graph),
+        us("Hessian", f"graph kept, {block}", lambda: lambda: kept.matmat(V), BLOCK, held=graph),
+        us("Hessian", "rebuilt", lambda: lambda: rebuilt.matvec(v)),
+        us("Hessian", f"rebuilt, {block}", lambda: lambda: rebuilt.matmat(V), BLOCK),
+        us("Hessian", "compiled", compiled_product, held=graph, compiled=True),
+        *(split(pieces) for pieces in (2, 4, 8)),
+        us(
+            "Gauss-Newton",
+            "graph kept",
+            lambda: lambda: gauss_newton.matvec(v),
+            held=gauss_newton.graph_bytes,
         ),
-    }  # fmt: skip
-    truth = kept.matvec(v)
-    for name in theirs:
-        found = calls[name, "Hessian", "one vector"][0]()
-        assert (found - truth).norm() <= 1e-4 * truth.norm(), f"{name} computes something else"
-    peaks = {key: peak_allocated(call, CPU) for key, (call, _, _) in calls.items()}
-    held = {  # what stays allocated between products; PyHessian's graph is that of the same gradient
-        ("valleyscope", "Hessian", "graph kept"): planned.graph_bytes,
-        ("valleyscope", "Hessian", f"graph kept, block of {BLOCK}"): planned.graph_bytes,
-        ("valleyscope", "Gauss-Newton", "graph kept"): gauss_newton.graph_bytes,
-        ("valleyscope", "Fisher", "graph kept"): fisher.graph_bytes,
-        ("valleyscope", "gradient noise", "scores kept"): SEQUENCES * noise.size * noise.dtype.itemsize,
-        ("PyHessian", "Hessian", "one vector"): planned.graph_bytes,
-    }
-    rows, order = [], np.random.default_rng(0)
+        us("Fisher", "graph kept", lambda: lambda: fisher.matvec(v), held=fisher.graph_bytes),
+        us("gradient noise", "scores kept", lambda: lambda: noise.matvec(v), held=scores),
+    ]
+
+
+def ways_of(peer: Peer, problem: Problem, V: Tensor, new: bool) -> list[Way]:
+    """A library's products; `new`: also in ways that its installed version does not have."""
+    v, batch, model = V[:, 0].contiguous(), problem.batch, problem.model
+    them = functools.partial(Way, peer.label)
+    if peer.label.startswith("PyHessian"):
+        product = peers.pyhessian_product(peer, model, batch)
+        graph = problem.hessian().graph_bytes  # that of the same gradient
+        return [them("Hessian", "one vector", lambda: lambda: product(v), held=graph)]
+    if peer.label.startswith("hessian-eigenthings"):
+        hessian = peers.eigenthings_hessian(peer, model, batch)
+        ways = [them("Hessian", "one vector", lambda: lambda: hessian.matvec(v))]
+        if new:
+            fused = peers.eigenthings_gauss_newton(peer, model, batch)
+            told = "fused loss, finite differences"
+            ways.append(
+                them("Gauss-Newton", told, lambda: lambda: fused.matvec(v), exact=False, compiled=True)
+            )
+        return ways
+    operators = {kind: peers.curvlinops_operator(peer, model, batch, kind) for kind in ("Hessian", "GGN")}
+    ways = [
+        them("Hessian", "one vector", lambda: lambda: operators["Hessian"] @ v),
+        them("Hessian", f"block of {BLOCK}", lambda: lambda: operators["Hessian"] @ V, BLOCK),
+        them("Gauss-Newton", "one vector", lambda: lambda: operators["GGN"] @ v),
+    ]
+    if new:  # as its own benchmark compiles them
+        for kind, name in (("Hessian", "Hessian"), ("GGN", "Gauss-Newton")):
+            make = functools.partial(torch.compile, lambda kind=kind: operators[kind] @ v)
+            ways.append(them(name, "compiled", make, compiled=True))
+    return ways
+
+
+def compile_times(ways: list[Way]) -> dict[Way, tuple[float, float]]:
+    """Seconds to the first result of each compiled way, without and with torch's cache on disk."""
+
+    def first_results() -> list[float]:
+        torch.compiler.reset()
+        took = []
+        for way in ways:
+            start = time.perf_counter()
+            way.make()()
+            took.append(time.perf_counter() - start)
+        return took
+
+    return dict(zip(ways, zip(first_results(), first_results(), strict=True), strict=True))
+
+
+def measure_products(problem: Problem, libraries: list[Peer], newer: list[Peer], rounds: int) -> pd.DataFrame:
+    """Seconds, gradients and peak bytes of one product, per vector, by library and way to run.
+
+    The same before and after this process keeps the memory that it frees.
+    """
+    size = flat_weights(problem.model).numel()
+    V = torch.randn(size, BLOCK, generator=torch.Generator().manual_seed(0))
+    ways = our_ways(problem, V)
+    for peer in [*libraries, *newer]:
+        ways += ways_of(peer, problem, V, new=peer in newer)
+    with fresh_cache():
+        compiling = compile_times([way for way in ways if way.compiled])
+        calls = {way: way.make() for way in ways}
+        fixed = pd.DataFrame([fixed_costs(way, calls, compiling.get(way)) for way in ways])
+        default = time_in_turns(calls, rounds).assign(freed_memory="returned")
+        keep_freed_memory()
+        kept = time_in_turns(calls, rounds).assign(freed_memory="kept")
+    problem.model.zero_grad(set_to_none=True)  # PyHessian leaves its graph there
+    return pd.concat([default, kept]).merge(fixed, on=["library", "operator", "way"])
+
+
+def fixed_costs(way: Way, calls: dict[Way, Callable], compiling: tuple[float, float] | None) -> dict:
+    """Memory, compile time and error of one way; the error is relative to our product, graph kept."""
+    row = {"library": way.library, "operator": way.operator, "way": way.name}
+    peak = peak_allocated(calls[way], CPU) + way.held
+    cold, warm = compiling or (None, None)
+    row |= {"peak_bytes": peak, "budget_bytes": way.budget, "compile_cold": cold, "compile_warm": warm}
+    if way.operator not in ("Hessian", "Gauss-Newton") or way.vectors > 1:
+        return row | {"error": None}
+    ours = next(w for w in calls if (w.operator, w.name) == (way.operator, "graph kept"))
+    truth = calls[ours]()
+    error = ((calls[way]() - truth).norm() / truth.norm()).item()
+    if way.exact and error > 1e-3:  # ReLU²'s second derivative jumps where rounding turns a sign
+        raise InputError(f"{way.library}, {way.name}: computes something else, by {error:.1e}")
+    return row | {"error": error}
+
+
+def time_in_turns(calls: dict[Way, Callable], rounds: int) -> pd.DataFrame:
+    """Seconds a vector of each way in each round, in random order; the same in gradients of that round."""
+    rows, order, ways = [], np.random.default_rng(0), list(calls)
     with stage.arguments.progress(rounds, "products", "round") as bar:
         for turn in range(rounds + 1):
             took = {}
-            for index in order.permutation(len(calls)):
-                key = list(calls)[index]
-                call, vectors, _ = calls[key]
+            for index in order.permutation(len(ways)):
                 start = time.perf_counter()
-                call()
-                took[key] = (time.perf_counter() - start) / vectors
+                calls[ways[index]]()
+                took[ways[index]] = (time.perf_counter() - start) / ways[index].vectors
             if turn:  # the first turn warms up
-                unit = took["torch", "gradient", "one vector"]
-                for key, (_, _, budget) in calls.items():
-                    peak = peaks[key] + held.get(key, 0)
-                    rows.append((*key, turn, took[key], took[key] / unit, peak, budget))
+                unit = took[ways[0]]  # a gradient
+                rows += [(w.library, w.operator, w.name, turn, took[w], took[w] / unit) for w in ways]
                 bar.update()
-    problem.model.zero_grad(set_to_none=True)  # PyHessian leaves its graph there
-    columns = ["library", "operator", "way", "round", "seconds", "gradients", "peak_bytes", "budget_bytes"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["library", "operator", "way", "round", "seconds", "gradients"])
 
 
 def worst_residual(operator: HessianOperator, vectors: Tensor) -> float:
@@ -236,72 +291,40 @@ def scipy_eigenpairs(operator) -> tuple[Tensor, int]:
     return torch.from_numpy(np.ascontiguousarray(vectors)), count[0]
 
 
-def eigenthings_lanczos(problem: Problem, steps: int) -> tuple[Tensor, int]:
-    result = hessian_eigenthings.lanczos(
-        eigenthings_operator(problem), k=COUNT, max_iter=steps, tol=TOLERANCE, which="LA",
-        reorthogonalize=True, seed=0,
-    )  # fmt: skip
-    return result.eigenvectors.T, result.iterations
-
-
-def eigenthings_power(problem: Problem) -> tuple[Tensor, int]:
-    operator, count = eigenthings_operator(problem), [0]
-    single = operator.matvec
-
-    def product(v: Tensor) -> Tensor:
-        count[0] += 1
-        return single(v)
-
-    operator.matvec = product
-    result = hessian_eigenthings.deflated_power_iteration(
-        operator, k=COUNT, max_iter=50, tol=TOLERANCE, seed=0
-    )
-    return result.eigenvectors.T, count[0]
-
-
-def pyhessian_power(problem: Problem) -> tuple[Tensor, int]:
-    torch.manual_seed(0)
-    operator, count = pyhessian_operator(problem), [0]
-
-    def product(*arguments):
-        count[0] += 1
-        return hessian_vector_product(*arguments)
-
-    with patch.object(sys.modules["pyhessian.hessian"], "hessian_vector_product", product):
-        _, vectors = operator.eigenvalues(maxIter=50, tol=TOLERANCE, top_n=COUNT)
-    problem.model.zero_grad(set_to_none=True)
-    flat = [torch.cat([x.flatten() for x in pieces]).detach() for pieces in vectors]
-    return torch.stack(flat, dim=1), count[0]
-
-
-def measure_solvers(problem: Problem, rounds: int) -> pd.DataFrame:
+def measure_solvers(problem: Problem, libraries: list[Peer], rounds: int) -> pd.DataFrame:
     """Seconds, products and the worst residual of the 16 leading eigenpairs, set-up included."""
+    curvlinops, pyhessian, eigenthings = libraries
+    task = (problem.model, problem.batch)
 
     def ours(method: str) -> tuple[Tensor, int]:
         result = top_eigenpairs(problem.hessian(), COUNT, tol=TOLERANCE, method=method)
         return result.vectors, result.matvecs
 
+    def their_lanczos(steps: int) -> tuple[Tensor, int]:
+        return peers.eigenthings_lanczos(eigenthings, *task, COUNT, TOLERANCE, steps)
+
     check = problem.hessian()
     # The library's own limit does not look at residuals: give it the fewest steps, by tens, that reach them.
     for steps in range(40, 200, 10):
-        if worst_residual(check, eigenthings_lanczos(problem, steps)[0]) <= TOLERANCE:
+        if worst_residual(check, their_lanczos(steps)[0]) <= TOLERANCE:
             break
     else:
         raise InputError(f"hessian-eigenthings' Lanczos did not reach {TOLERANCE} in {steps} steps")
+    power = "power iteration, at most {} steps a pair"
     solvers = {  # (library, method) -> (call, rounds)
         ("valleyscope", "Lanczos"): (lambda: ours("lanczos"), rounds),
         ("SciPy", "eigsh on valleyscope's Hessian"): (lambda: scipy_eigenpairs(problem.hessian()), rounds),
         ("SciPy", "eigsh on curvlinops' Hessian"): (
-            lambda: scipy_eigenpairs(curvlinops_hessian(problem)), rounds
+            lambda: scipy_eigenpairs(peers.curvlinops_operator(curvlinops, *task)), rounds
         ),
-        ("hessian-eigenthings", f"Lanczos, {steps} steps"): (
-            lambda: eigenthings_lanczos(problem, steps), rounds
+        (eigenthings.label, f"Lanczos, {steps} steps"): (lambda: their_lanczos(steps), rounds),
+        ("valleyscope", power.format(100)): (lambda: ours("power"), 1),
+        (eigenthings.label, power.format(50)): (
+            lambda: peers.eigenthings_power(eigenthings, *task, COUNT, TOLERANCE), 1
         ),
-        ("valleyscope", "power iteration, at most 100 steps a pair"): (lambda: ours("power"), 1),
-        ("hessian-eigenthings", "power iteration, at most 50 steps a pair"): (
-            lambda: eigenthings_power(problem), 1
+        (pyhessian.label, power.format(50)): (
+            lambda: peers.pyhessian_power(pyhessian, *task, COUNT, TOLERANCE), 1
         ),
-        ("PyHessian", "power iteration, at most 50 steps a pair"): (lambda: pyhessian_power(problem), 1),
     }  # fmt: skip
     rows = []
     with stage.arguments.progress(sum(r for _, r in solvers.values()), "solvers", "call") as bar:
@@ -334,21 +357,45 @@ def measure_growth(tokens: Path, problem: Problem, rounds: int) -> pd.DataFrame:
             batch = one.data[:sequences]
             operator = one.hessian(batch)
             v = torch.randn(operator.size)
-            times = {"gradient": [], "product": []}
-            for _ in range(rounds):
-                times["gradient"] += seconds(lambda one=one, batch=batch: one.gradient(batch), 1)
-                times["product"] += seconds(lambda operator=operator, v=v: operator.matvec(v), 1)
+            unit, ratio = compared(
+                lambda o=operator, v=v: o.matvec(v), lambda o=one, b=batch: o.gradient(b), rounds
+            )
             start = time.perf_counter()
             eigen = top_eigenpairs(operator, count, tol=TOLERANCE)
             solve = time.perf_counter() - start
             assert eigen.converged
-            unit = np.median(times["gradient"])
-            ratio = np.median(np.divide(times["product"], times["gradient"]))
-            size = operator.size
-            rows.append((axis, size, sequences, count, unit, ratio, solve / unit, eigen.matvecs))
+            rows.append((axis, operator.size, sequences, count, unit, ratio, solve / unit, eigen.matvecs))
             bar.update()
     columns = ["axis", "parameters", "sequences", "pairs", "gradient_seconds", "product_gradients"]
     return pd.DataFrame(rows, columns=[*columns, "solve_gradients", "products"])
+
+
+def compared(call: Callable, unit: Callable, rounds: int) -> tuple[float, float]:
+    """Median seconds of `unit`, and the median ratio of `call` to it, in turns."""
+    pairs = [(seconds(unit, 1)[0], seconds(call, 1)[0]) for _ in range(rounds)]
+    return np.median([u for u, _ in pairs]), np.median([c / u for u, c in pairs])
+
+
+def measure_replicas(problem: Problem, rounds: int) -> pd.DataFrame:
+    """Gradients of R replicas of the study's model on batches of their own, over R times that of one."""
+    model, rows = Transformer(STUDY), []
+    weights, replicas = flat_weights(model), (1, 4, 16, 64)
+    gradients = replica_gradients(model, sequence_losses)
+    data = problem.data[:, : STUDY.context + 1]
+
+    def one() -> None:
+        loss = sequence_losses(model, data[:STUDY_BATCH]).mean()
+        torch.autograd.grad(loss, list(model.parameters()))
+
+    with stage.arguments.progress(len(replicas), "replicas", "case") as bar:
+        for count in replicas:
+            W = weights.repeat(count, 1)
+            batches = data[: count * STUDY_BATCH].view(count, STUDY_BATCH, -1)
+            unit, ratio = compared(lambda W=W, b=batches: gradients(W, b), one, rounds)
+            rows.append((count, len(weights), STUDY_BATCH, unit, ratio / count))
+            bar.update()
+    columns = ["replicas", "parameters", "sequences", "gradient_seconds", "replica_gradients"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def davidson_products(operator: HessianOperator, initial: Tensor) -> int:
@@ -396,8 +443,9 @@ def measure_warm_starts(problem: Problem) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def measure_traces(problem: Problem, repeats: int, products: int = 48) -> pd.DataFrame:
+def measure_traces(problem: Problem, peer: Peer, repeats: int, products: int = 48) -> pd.DataFrame:
     """Estimates of Tr H and Tr H² by each estimator at the same number of products, repeated."""
+    curvlinops = peer.module
     operator = problem.hessian(problem.data[:16])
     known = top_eigenpairs(operator, COUNT, tol=TOLERANCE)
     rows = []
@@ -422,22 +470,27 @@ def measure_traces(problem: Problem, repeats: int, products: int = 48) -> pd.Dat
 
 def main(args):
     warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
+    warnings.filterwarnings("ignore", "`torch._prims_common.check` is deprecated")  # its own compiler's
+    libraries = [peers.installed(name) for name in ("curvlinops", "pyhessian", "hessian_eigenthings")]
+    newer = [peers.from_sources(folder) for folder in args.sources]
     problem = trained(args.tokens, WIDTH)
     few = args.quick
     if args.only and "products" not in args.only:
         keep_freed_memory()
     tables = {
-        "products": lambda: measure_products(problem, 2 if few else 10),
-        "solvers": lambda: measure_solvers(problem, 1 if few else 3),
+        "products": lambda: measure_products(problem, libraries, newer, 2 if few else 10),
+        "solvers": lambda: measure_solvers(problem, libraries, 1 if few else 3),
         "growth": lambda: measure_growth(args.tokens, problem, 2 if few else 5),
+        "replicas": lambda: measure_replicas(problem, 10 if few else 50),
         "warm_starts": lambda: measure_warm_starts(problem),
-        "traces": lambda: measure_traces(problem, 3 if few else 12),
+        "traces": lambda: measure_traces(problem, libraries[0], 3 if few else 12),
     }
     for name, measure in tables.items():
         if not args.only or name in args.only:
-            empty = ["budget_bytes"] if name == "products" else []  # where none is set
             meta = stage.arguments.meta(args, args.tokens)
-            write_table(measure(), args.out / f"{name}.csv", meta, may_be_empty=empty)
+            write_table(
+                measure(), args.out / f"{name}.csv", meta, may_be_empty=EMPTY if name == "products" else []
+            )
 
 
 if __name__ == "__main__":
@@ -446,5 +499,12 @@ if __name__ == "__main__":
     parser.add_argument("--tokens", type=Path, required=True, help="tokens of the corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--only", nargs="+", help="tables to measure; default: all")
+    parser.add_argument(
+        "--sources",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="git checkouts of the other libraries, for products",
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
     stage.arguments.run(main, parser, keep_memory=False)

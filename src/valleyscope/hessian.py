@@ -3,30 +3,28 @@
 L(w) = (1/n) Σ_i ℓ_i(w),   H v = ∂/∂w ⟨∇L(w), v⟩   (Pearlmutter 1994)
 
 The graph of ∇L is differentiated once for each product. Each matrix product of the model costs three in
-a gradient and six here, so two gradients are the floor; rebuilding the graph adds more than one.
-Compiled products are the derivative of ∇L(w + εv) at ε = 0, forward over reverse, from one fused program.
+a gradient and six here, so two gradients are the floor; rebuilding the graph adds more than one. Compiled,
+the gradient is one fused program and the product its fused derivative: the matrix products stay, what lies
+between them shrinks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad, jvp
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.func import grad
 
-from valleyscope.engine import batches
-from valleyscope.engine.compiled import program, require_compiler
+from valleyscope.engine.compiled import failures_named, program, require_compiler
 from valleyscope.engine.operators import (
     DataOperator,
     Piece,
-    Product,
     differentiated,
     fewest_lengths,
-    require_symmetric,
     require_twice_differentiable,
     sample_losses,
 )
-from valleyscope.engine.weights import LossFunction, losses_with, select_parameters
+from valleyscope.engine.weights import LossFunction, flatten, losses_with, select_parameters
 from valleyscope.errors import InputError
 
 
@@ -35,11 +33,10 @@ class HessianOperator(DataOperator):
 
     Args:
         loss_fn: (model, batch) -> per-sample losses (n,).
-        compiled: products by torch.compile. They keep nothing between them and cost less, after a minute
-            or so of compilation for each shape of batch (seconds where torch's cache on disk has it), so
-            they pay where many follow. The program serves all models of the same classes and shapes.
-            InputError where there is no C++ compiler, or a layer has no forward-mode derivative or cannot
-            be traced.
+        compiled: gradient and products by torch.compile. They cost less, after a minute or so of compilation
+            for each shape of batch (seconds where torch's cache on disk has it), so they pay where many
+            follow. The programs serve all models of the same classes and shapes, at any weights. InputError
+            where there is no C++ compiler, or torch cannot trace a layer or the loss.
         model, data, params, memory_budget, keep_graph, and attributes: see `operators.DataOperator`.
 
     Example:
@@ -58,74 +55,89 @@ class HessianOperator(DataOperator):
         keep_graph: bool | None = None,
         compiled: bool = False,
     ):
-        self._loss_fn, self._compiled = loss_fn, compiled
+        self._loss_fn, self._mappable = loss_fn, not compiled
+        self._fused: Callable | None = None  # until the graphs have been measured without it
         if compiled:
             require_compiler()
-            if keep_graph:
-                raise InputError("compiled products keep no graph; leave keep_graph or compiled out")
-            keep_graph = False
-            self._named = select_parameters(model, params)
+            self._named = select_parameters(model)
+            self._chosen = list(select_parameters(model, params))
             self._losses_at = losses_with(model, loss_fn, self._named)
         super().__init__(model, data, params=params, memory_budget=memory_budget, keep_graph=keep_graph)
-        if compiled:
-            self._compile()
 
     def _evaluate(self, batch, index: int) -> Tensor:
         return sample_losses(self._loss_fn(self._model, batch), batch)
 
     def _differentiate(self, batch, index: int) -> Piece:
+        if self._fused is not None:
+            return self._differentiate_compiled(self._fused, batch)
         losses = self._evaluate(batch, index)
         if not losses.requires_grad:
             raise InputError("the loss does not depend on the chosen parameters")
         total = losses.sum() / self.samples
-        gradient = torch.autograd.grad(
-            total, self._parameters, create_graph=not self._compiled, materialize_grads=True
-        )
-        if index == 0 and not self._compiled:
+        gradient = torch.autograd.grad(total, self._parameters, create_graph=True, materialize_grads=True)
+        if index == 0:
             require_twice_differentiable(gradient)
+        return self._piece(losses, gradient, self._parameters)
+
+    def _differentiate_compiled(self, fused: Callable, batch) -> Piece:
+        tensors = {name: p.detach() for name, p in self._named.items()}
+        chosen = {name: tensors.pop(name).requires_grad_() for name in self._chosen}
+        weight = torch.tensor(1 / self.samples, dtype=self.dtype, device=self.device)
+        with _compiling():
+            gradient, losses = fused(self._losses_at, chosen, tensors, batch, weight)
+        return self._piece(losses, [gradient[name] for name in chosen], list(chosen.values()))
+
+    def _piece(self, losses: Tensor, gradient: Sequence[Tensor], weights: Sequence[Tensor]) -> Piece:
+        context = nullcontext if self._fused is None else _compiling
 
         def product(directions: list[Tensor], again: bool) -> list[Tensor]:
-            return differentiated(gradient, self._parameters, directions, retain_graph=again)
+            with context():
+                return differentiated(gradient, weights, directions, retain_graph=again)
 
         return Piece(losses.detach(), [g.detach() for g in gradient], product)
 
     def _plan(self, budget: float, sizes: list[int], keep_graph: bool | None) -> None:
-        super()._plan(budget, sizes, keep_graph)
-        if self._compiled:
+        super()._plan(budget, sizes, keep_graph)  # compiled graphs and products take less
+        if not self._mappable:
             self.microbatch = fewest_lengths(sizes, self.microbatch)
-
-    def _each_product(self) -> Iterator[Product]:
-        if not self._compiled:
-            yield from super()._each_product()
-            return
-        for _, part in self._parts():
-            yield lambda directions, again, part=part: self._tangent(part, directions, program(tangent))
-
-    def _tangent(self, batch, directions: list[Tensor], function: Callable) -> list[Tensor]:
-        """The product with the Hessian of Σ ℓ_i / n over a piece of the data, forward over reverse."""
-        names = list(self._named)
-        weights = {name: p.detach() for name, p in self._named.items()}
-        scaled = {name: d / self.samples for name, d in zip(names, directions, strict=True)}
-        try:
-            with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-                images = function(self._losses_at, weights, scaled, batch)
-        except RuntimeError as error:
-            raise InputError(
-                "compiled=True: a layer of the model or the loss has no forward-mode derivative or cannot be "
-                f"traced ({str(error).splitlines()[0]}); leave compiled out"
-            ) from error
-        return [images[name] for name in names]
+            self._compile()
 
     def _compile(self) -> None:
-        """Compile for every shape of the data; InputError where a layer does not allow it."""
-        one = batches.rows(next(iter(self._batches)), 0, 1, self.device)
-        ones = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
-        self._tangent(one, ones, tangent)  # names a layer without forward mode better than the compiler does
-        require_symmetric(self, seed=0)
-        self.matvecs = 0
+        """Compile for the first piece of the data; InputError unless its product is that of the model."""
+        _, part = next(self._parts())
+        stream = torch.Generator().manual_seed(0)
+        v = self._split(torch.randn(self.size, generator=stream).to(self.device, self.dtype))
+
+        def image() -> Tensor:
+            return flatten(self._build(part, 0).product(v, self.graph_kept)).double()
+
+        plain = image()
+        self._fused = program(weighted_gradient)
+        error = (image() - plain).norm()
+        # ReLU²'s second derivative jumps where rounding turns a sign: 2e-4 in float32 where seen.
+        if error > max(1e5 * torch.finfo(self.dtype).eps, 1e-8) * plain.norm():
+            raise InputError(
+                "compiled=True: the compiled product is not that of the model (torch's compiler drops the "
+                "second derivative of a custom autograd.Function); leave compiled out"
+            )
 
 
-def tangent(losses: Callable, weights: dict[str, Tensor], directions: dict[str, Tensor], batch) -> dict:
-    """Derivative of ∇ Σ ℓ_i along `directions`, by name, at `weights`; losses: see `weights.losses_with`."""
-    gradient = grad(lambda tensors: losses(tensors, batch).sum())
-    return jvp(gradient, (weights,), (directions,))[1]
+def weighted_gradient(
+    losses: Callable, chosen: dict[str, Tensor], others: dict[str, Tensor], batch, weight: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The gradient of weight · Σ ℓ_i in `chosen`, by name, and the ℓ_i; losses: see `weights.losses_with`."""
+
+    def total(tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        each = losses(others | tensors, batch)
+        return each.sum() * weight, each
+
+    return grad(total, has_aux=True)(chosen)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Graphs may be differentiated again, which torch's compiler excludes by default; one line for errors."""
+    from torch._functorch import config
+
+    with failures_named(), config.patch(donated_buffer=False):
+        yield

@@ -2,12 +2,17 @@ import dense
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
+from valleyscope.engine.compiled import compiler
+from valleyscope.engine.memory import peak_allocated
+from valleyscope.engine.operators import GRAPH_SHARE
 from valleyscope.engine.weights import select_parameters
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import ModelSettings, sequence_losses
+
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for torch.compile")
 
 
 def test_products_equal_the_dense_hessian_of_a_transformer(model, tokens, rng):
@@ -137,6 +142,100 @@ def test_fused_attention_is_replaced_by_one_that_has_a_second_derivative(rng):
 
     H = dense.hessian(model, plain, x)
     assert (operator.matvec(v) - H @ v).norm() <= 1e-9 * (H @ v).norm()
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_compiled_products_equal_the_dense_hessian(model, tokens, rng, dtype, error):
+    H = dense.hessian(model, sequence_losses, tokens)
+    gradient = dense.gradient(model, sequence_losses, tokens)
+    losses = sequence_losses(model, tokens).detach()
+    operator = HessianOperator(model.to(dtype), sequence_losses, tokens, compiled=True)
+    assert (operator.dtype, operator.matvecs) == (dtype, 0)
+    V = torch.randn(operator.size, 3, generator=rng, dtype=torch.float64)
+    product = operator.matmat(V)
+    assert operator.matvecs == 3
+    assert (product - H @ V).norm() <= error * (H @ V).norm()
+    torch.testing.assert_close(operator.gradient().double(), gradient, rtol=error, atol=error)
+    torch.testing.assert_close(operator.losses.double(), losses, rtol=error, atol=error)
+
+
+@needs_compiler
+def test_one_compiled_product_serves_other_weights_models_and_splits(rng):
+    model, loss_fn, (x, y) = dense.mlp_problem(rng)
+    other = dense.mlp_problem(rng)[0]
+    three = HessianOperator(model, loss_fn, (x[:3], y[:3]), compiled=True)
+    with torch.no_grad():
+        model[0].weight.add_(1.0)
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for one in (model, other):
+            H, gradient = dense.hessian(one, loss_fn, (x, y)), dense.gradient(one, loss_fn, (x, y))
+            for data, budget in (
+                ([(x[:6], y[:6]), (x[6:], y[6:])], None),
+                (DataLoader(TensorDataset(x, y), batch_size=3), None),
+                ((x, y), 1.01 * three.graph_bytes / GRAPH_SHARE),
+            ):
+                operator = HessianOperator(one, loss_fn, data, memory_budget=budget, compiled=True)
+                v = torch.randn(operator.size, generator=rng, dtype=torch.float64)
+                assert (operator.matvec(v) - H @ v).norm() <= 1e-10 * (H @ v).norm()
+                torch.testing.assert_close(operator.gradient(), gradient)
+
+
+@needs_compiler
+def test_a_compiled_block_of_some_parameters_at_one_sample(rng):
+    model, loss_fn, (x, y) = dense.mlp_problem(rng)
+    one = (x[:1], y[:1])
+    H = dense.hessian(model, loss_fn, one)[30:, 30:]
+    operator = HessianOperator(model, loss_fn, one, params=["2.*"], compiled=True)
+    V = torch.randn(operator.size, 2, generator=rng, dtype=torch.float64)
+    assert (operator.matmat(V) - H @ V).norm() <= 1e-10 * (H @ V).norm()
+
+
+@needs_compiler
+def test_a_compiled_product_stays_within_the_budget(rng):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 30), nn.Tanh(), nn.Linear(30, 5))
+    data = torch.randn(4000, 20, generator=rng)
+    loss_fn = lambda m, b: m(b).square().sum(1)  # noqa: E731
+    budget = 1.5e6
+    operator = HessianOperator(model, loss_fn, data, memory_budget=budget, compiled=True)
+    v = torch.randn(operator.size, generator=rng)
+    assert operator.microbatch < 4000
+    assert peak_allocated(lambda: operator.matvec(v), v.device) <= budget
+    torch.testing.assert_close(operator.matvec(v), HessianOperator(model, loss_fn, data).matvec(v))
+
+
+class Cube(torch.autograd.Function):
+    """x³ with a second derivative."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * gradient
+
+
+@needs_compiler
+def test_what_compiled_products_cannot_do_is_said_in_one_line(model, tokens, monkeypatch):
+    def refused(words, model, loss_fn, data, **options):
+        with pytest.raises(InputError, match=words) as caught:
+            HessianOperator(model, loss_fn, data, compiled=True, **options)
+        assert "\n" not in str(caught.value)
+
+    linear, x = nn.Linear(4, 2), torch.ones(3, 4)
+    custom = lambda m, b: Cube.apply(m(b)).sum(1)  # noqa: E731
+    refused("not that of the model .*; leave compiled out", linear, custom, x)
+    refused("differentiated twice", linear, lambda m, b: dense.OnceDifferentiable.apply(m(b))[:, 0] ** 2, x)
+    recurrent = nn.GRU(4, 4)  # torch.compile takes none
+    refused("RNN, GRU, or LSTM", recurrent, lambda m, b: m(b[:, None])[0][:, 0, 0].square(), x)
+    by_value = lambda m, b: m(b).square().sum(1) * (2.0 if b.sum() > 0 else 1.0)  # noqa: E731
+    refused(r"cannot compile a layer of the model or the loss \(.*ata-dependent", linear, by_value, x)
+    monkeypatch.setattr("valleyscope.engine.compiled.compiler", lambda: None)
+    refused(r"needs a C\+\+ compiler", model, sequence_losses, tokens)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

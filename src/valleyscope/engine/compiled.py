@@ -63,3 +63,15 @@ def program(function: Callable) -> Callable:
 
     torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
     return torch.compile(function, fullgraph=True, dynamic=False)
+
+
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """What torch raises while a program is made or run ends in one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"compiled: torch cannot compile a layer of the model or the loss ({reason}); leave compiled out"
+        ) from error

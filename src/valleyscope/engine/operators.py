@@ -94,6 +94,8 @@ class DataOperator(Operator):
     the data or with the size of their batch, or if the budget calls for a split that cannot be made.
     """
 
+    _mappable = True  # whether vmap can take many columns through one graph
+
     def __init__(
         self,
         model: nn.Module,
@@ -148,7 +150,7 @@ class DataOperator(Operator):
     def _matmat(self, V: Tensor) -> Tensor:
         # One pass over the data for all columns, so that they share what has to be rebuilt.
         images = torch.zeros(V.shape[1], self.size, dtype=self.dtype, device=self.device)
-        together = TOGETHER // self.size if self.samples == 1 and self.graph_kept else 1
+        together = TOGETHER // self.size if self.samples == 1 and self._mappable else 1
         for product in self._each_product():
             if min(together, V.shape[1]) > 1:
                 return self._mapped_product(product, V.T, together).T.contiguous()

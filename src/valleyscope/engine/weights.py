@@ -152,10 +152,11 @@ def row_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
         if not compiled.wanted():
             return eager(weights, batch)
         program = partial(compiled.program(_mapped), function)
-        parts = [
-            _backward(program, weights[start:stop], _own(batch, start, stop))
-            for start, stop in pairwise(_edges(len(weights)))
-        ]
+        with compiled.failures_named():
+            parts = [
+                _backward(program, weights[start:stop], _own(batch, start, stop))
+                for start, stop in pairwise(_edges(len(weights)))
+            ]
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
     return evaluate

@@ -305,7 +305,7 @@ FIGURES = {
         "benchmarks",
         "Cost of products and eigenpairs",
         {
-            "products": "library operator way round gradients peak_bytes freed_memory",
+            "products": "library operator way round gradients peak_bytes freed_memory compile_cold compile_warm error",
             "solvers": "library method round seconds gradients products residual",
             "growth": "axis parameters sequences pairs product_gradients products",
             "warm_starts": "k_before k cold_products warm_products block_products residual_of_old_vectors",

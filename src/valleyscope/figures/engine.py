@@ -6,6 +6,7 @@ from valleyscope.figures.style import COLOURS, Picture, new_figure
 
 LIBRARIES = ("valleyscope", "PyHessian", "curvlinops", "hessian-eigenthings", "SciPy", "torch")
 COLOUR = dict(zip(LIBRARIES, COLOURS, strict=False))
+OURS = "valleyscope"
 TOLERANCE = (
     1e-3  # that benchmarks/measure_engine.py asks of every solver: residual over the largest eigenvalue
 )
@@ -43,8 +44,8 @@ def draw(
     figure, ((one, two), (three, four)) = new_figure(4.4, rows=2, columns=2, width_ratios=[1, 1])
     costs = product_costs(products).query("operator == 'Hessian'").iloc[::-1]
     for row, cost in enumerate(costs.itertuples()):
-        one.plot([cost.min, cost.max], [row, row], "-", lw=1, color=COLOUR[cost.library])
-        one.plot(cost.median, row, "o", ms=4, color=COLOUR[cost.library])
+        one.plot([cost.min, cost.max], [row, row], "-", lw=1, color=_colour(cost.library))
+        one.plot(cost.median, row, "o", ms=4, color=_colour(cost.library))
     one.axvline(FLOOR, ls=":", lw=0.8, color="grey")
     one.set_yticks(range(len(costs)), [_label(c.library, c.way) for c in costs.itertuples()])
     one.set(xlabel="gradients", xlim=(0, None))
@@ -52,7 +53,7 @@ def draw(
 
     solved = solver_costs(solvers).iloc[::-1]
     for row, cost in enumerate(solved.itertuples()):
-        colour, reached = COLOUR[cost.library], cost.residual <= TOLERANCE
+        colour, reached = _colour(cost.library), cost.residual <= TOLERANCE
         three.plot(cost.gradients, row, "o", ms=4, color=colour, mfc=colour if reached else "white")
         text = f"{cost.residual:.0e}"
         three.annotate(text, (cost.gradients, row), (6, 0), textcoords="offset points", va="center", size=6)
@@ -72,7 +73,7 @@ def draw(
     two.set_title("One product, growing problem")
 
     part = growth.query("axis == 'pairs'")
-    four.plot(part["pairs"], part["products"], "o-", ms=3, color=COLOUR["valleyscope"])
+    four.plot(part["pairs"], part["products"], "o-", ms=3, color=COLOUR[OURS])
     four.set(xlabel="eigenpairs D", ylabel="products", ylim=(0, None))
     four.set_title("Products for D eigenpairs")
     caption, numbers = _products(products)
@@ -84,6 +85,11 @@ def draw(
     )
     rounds = {"rounds of solvers, on all cores (power iteration: 1)": f"{solvers['round'].max()}"}
     return Picture(figure, f"{caption} {found} {scale}", numbers | beside | _traces(traces) | rounds)
+
+
+def _colour(label: str) -> str:
+    """Of a library, whatever its version."""
+    return COLOUR[label.split()[0]]
 
 
 def _label(library: str, what: str) -> str:
@@ -98,31 +104,41 @@ def _count(growth: pd.DataFrame) -> int:
 
 def _products(products: pd.DataFrame) -> tuple[str, dict[str, str]]:
     """What a product costs: the finding, and the rest."""
-    table = product_costs(products).set_index(["library", "operator", "way"])
-    costs, returned = table["median"], table["returned"]
-    gradient = products.query("operator == 'gradient'").iloc[0]
-    kept = ("valleyscope", "Hessian", "graph kept")
-    block = next(key for key in costs.index if key[2].startswith("graph kept, block"))
-    peers = {name: (name, "Hessian", "one vector") for name in LIBRARIES[1:4]}
-    ratios = ", ".join(f"{name} {costs[key] / costs[kept]:.2f}" for name, key in peers.items())
+    table = product_costs(products).query("operator == 'Hessian'").set_index(["library", "way"])
+    ours = table.loc[OURS]
+    kept, compiled = ours.loc["graph kept"], ours.loc["compiled"]
+    block = ours[ours.index.str.startswith("graph kept, block")].iloc[0]
+    gradient = (
+        products.query("library == 'torch' and freed_memory == 'kept'").groupby("way")["gradients"].median()
+    )
+    peak = products.query("operator == 'gradient'").iloc[0]["peak_bytes"]
+    single = table[~table.index.get_level_values("way").str.contains("block")].drop(OURS, level="library")
+    best = single.groupby(lambda key: key[0].split()[0], sort=False)["median"].idxmin()  # of any version
+    beside = ", ".join(f"{key[0]} {table['median'][key]:.2f}" for key in best)
+    once = products.query("library == @OURS and way == 'compiled'").iloc[0]
     finding = (
-        f"With the graph kept a Hessian-vector product takes {costs[kept]:.2f} gradients ({costs[block]:.2f} a vector in a "
-        f"block) and holds {table['peak'][kept] / gradient['peak_bytes']:.1f} times a gradient's peak memory; relative to "
-        f"it: {ratios}."
+        f"A Hessian-vector product takes {compiled['median']:.2f} gradients compiled, {kept['median']:.2f} with the graph "
+        f"kept at {kept['peak'] / peak:.1f} times a gradient's peak memory; other libraries, at best: {beside}."
     )
     return finding, {
-        f"cost of a product of {name} over ours, where freed memory goes back to the system": f"{returned[key] / returned[kept]:.2f}"
-        for name, key in peers.items()
+        "seconds to compile a product, from nothing": f"{once['compile_cold']:.0f}",
+        "seconds to compile a product, from torch's cache": f"{once['compile_warm']:.0f}",
+        "error of a compiled product, relative to one with the graph kept": f"{once['error']:.1e}",
+        "a compiled gradient, in gradients": f"{gradient['compiled']:.2f}",
+        "a vector in a block, graph kept, in gradients": f"{block['median']:.2f}",
+    } | {
+        f"cost of a product of {name} over ours with the graph kept, where freed memory goes back to the system": f"{cost / kept['returned']:.2f}"
+        for name, cost in single.groupby("library", sort=False)["returned"].min().items()
     }
 
 
 def _solvers(solvers: pd.DataFrame, warm_starts: pd.DataFrame, count: int) -> tuple[str, dict[str, str]]:
     """What eigenpairs cost, also from old eigenvectors: the finding, and the rest."""
     solved = solver_costs(solvers).set_index(["library", "method"])
-    ours = solved.loc["valleyscope", "Lanczos"]
-    others = solved[solved.index.get_level_values("library") != "valleyscope"]
+    ours = solved.loc[OURS, "Lanczos"]
+    others = solved[solved.index.get_level_values("library") != OURS]
     best = others[others["residual"] <= TOLERANCE].iloc[0]
-    power = solved[solved.index.get_level_values("method").str.startswith("power")].loc["valleyscope"].iloc[0]
+    power = solved[solved.index.get_level_values("method").str.startswith("power")].loc[OURS].iloc[0]
     same, moved = warm_starts.query("k == k_before"), warm_starts.query("k != k_before")
     finding = (
         f"The leading {count} eigenpairs take {ours.products:.0f} products; {_label(*best.name)} takes "

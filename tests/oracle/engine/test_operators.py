@@ -9,7 +9,12 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from valleyscope.engine.memory import peak_allocated
-from valleyscope.engine.operators import differentiated, require_symmetric, sample_losses
+from valleyscope.engine.operators import (
+    differentiated,
+    fewest_lengths,
+    require_symmetric,
+    sample_losses,
+)
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import sequence_losses
@@ -50,6 +55,21 @@ def test_losses_of_another_shape_are_named():
     for losses, found in ((torch.ones(()), r"shape \(\)"), ([1.0] * 4, "list")):
         with pytest.raises(InputError, match=f"loss_fn returned {found} for 4 samples"):
             sample_losses(losses, batch)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [
+        ([64], 64, 64),
+        ([64], 50, 50),  # 32 and 32
+        ([9], 4, 4),  # three of 3
+        ([10], 4, 2),  # five of 2, not 4, 3 and 3
+        ([6, 3], 6, 5),  # three of 3
+        ([7], 1, 1),
+    ],
+)
+def test_batches_are_cut_into_few_lengths(sizes, most, expected):
+    assert fewest_lengths(sizes, most) == expected
 
 
 class NoMap(torch.autograd.Function):
