@@ -145,13 +145,14 @@ def test_fused_attention_is_replaced_by_one_that_has_a_second_derivative(rng):
 
 
 @needs_compiler
-@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_compiled_products_equal_the_dense_hessian(model, tokens, rng, dtype, error):
+def test_compiled_products_equal_the_dense_hessian(model, tokens, rng):
+    """In float32, as they are used; the next test holds them to 1e-10 in float64."""
+    error = 1e-5
     H = dense.hessian(model, sequence_losses, tokens)
     gradient = dense.gradient(model, sequence_losses, tokens)
     losses = sequence_losses(model, tokens).detach()
-    operator = HessianOperator(model.to(dtype), sequence_losses, tokens, compiled=True)
-    assert (operator.dtype, operator.matvecs) == (dtype, 0)
+    operator = HessianOperator(model.float(), sequence_losses, tokens, compiled=True)
+    assert (operator.dtype, operator.matvecs) == (torch.float32, 0)
     V = torch.randn(operator.size, 3, generator=rng, dtype=torch.float64)
     product = operator.matmat(V)
     assert operator.matvecs == 3
