@@ -55,6 +55,7 @@ lint: .venv/dev
 benchmark: .venv/peers
 	$(RUN) snakemake --cores $(CORES) results/corpus/tokens.safetensors
 	$(RUN) python benchmarks/measure_engine.py --tokens results/corpus/tokens.safetensors --out $(BENCHMARKS)
+	$(RUN) python benchmarks/measure_grid.py --out $(BENCHMARKS)/grid.csv
 	$(RUN) python benchmarks/measure_probe.py --tokens results/corpus/tokens.safetensors --threads 2 --out $(BENCHMARKS)
 	$(RUN) python src/plot_figure.py --figure engine --out figures/engine.pdf \
 	  --tables $(foreach table,products solvers growth warm_starts traces,$(BENCHMARKS)/$(table).csv)

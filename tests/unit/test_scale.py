@@ -34,7 +34,9 @@ def test_operations_of_a_gradient_are_those_of_its_matrix_products(config, conte
 
 def test_work_is_what_the_configuration_asks_for(config):
     config["landscape"]["trajectory"]["k"] = [16, 48]
-    expected = 16 + 48 + sum(config["landscape"]["minimisers"]["k"])
-    assert estimate_scale.work(config)["find_eigenpairs"] == expected
+    found, minimisers = estimate_scale.work(config), sum(config["landscape"]["minimisers"]["k"])
+    assert found["find_eigenpairs"] == 16 + 48
+    assert found["find_minimiser_eigenpairs"] == minimisers
+    assert found["estimate_criteria"] == 16 + 48 + minimisers
     settings = {"steps": [10, 5], "batches": [4, 0]}
     assert estimate_scale.descent(settings, sequences=64) == 10 * 4 + 5 * 64

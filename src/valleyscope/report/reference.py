@@ -119,6 +119,20 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path, rmse: float) -
         "products": products_block(products),
         "solvers": solvers_block(solvers),
         "gpu": gpu_block(benchmarks / "gpu.csv"),
+        "grid": grid_block(
+            read_table(
+                benchmarks / "grid.csv",
+                [
+                    "parameters",
+                    "tokens",
+                    "sequences",
+                    "operation",
+                    "nanoseconds",
+                    "gigaflops",
+                    "gigaflops_possible",
+                ],
+            )
+        ),
     }
 
 
@@ -197,6 +211,27 @@ def scale_block(table: pd.DataFrame) -> str:
     for row in table.sort_values("flops", ascending=False).itertuples():
         lines.append(f"| `{row.rule}` | {row.flops / 1e15:.3g} | {row.hours:.2g} | {row.memory / 1e9:.3g} |")
     lines.append(f"| all | {table['flops'].sum() / 1e15:.3g} | {table['hours'].sum():.2g} | |")
+    return "\n".join(lines)
+
+
+def grid_block(table: pd.DataFrame) -> str:
+    """Nanoseconds a parameter and token by size, length and batch, and the share of the processor in use."""
+    keys = ["operation", "sequences"]
+    cells = table.pivot_table(
+        index=["parameters", "tokens"], columns=keys, values="nanoseconds", observed=True
+    )
+    best = table["gigaflops"] / table["gigaflops_possible"]
+    share = best.groupby([table["parameters"], table["tokens"]]).max()
+    heads = [f"{operation}, {count}" for operation, count in cells.columns]
+    possible = table["gigaflops_possible"].median()
+    lines = [
+        f"{possible:.0f} GFLOP/s possible in one thread: products of large matrices.\n",
+        _line(["N", "tokens", *heads, "of what is possible, at best"]),
+        "|---" * (3 + len(heads)) + "|",
+    ]
+    for (size, tokens), row in cells.iterrows():
+        shown = ["–" if pd.isna(value) else f"{value:.2f}" for value in row]
+        lines.append(_line([f"{size:,}", str(tokens), *shown, f"{share[size, tokens]:.0%}"]))
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from valleyscope.report.reference import (
     figure_files,
     figures_page,
     fill_blocks,
+    grid_block,
     ledger_block,
     processors_block,
     reliability_block,
@@ -210,3 +211,20 @@ def test_verdicts_are_listed_by_paper():
         "- Paper B: not reproduced B1; undecided B2.",
         "- Both: undecided C1.",
     ]
+
+
+def test_the_grid_of_costs_has_a_row_a_size_and_length():
+    row = {"parameters": 57_344, "tokens": 16, "gigaflops": 20.0, "gigaflops_possible": 80.0}
+    table = pd.DataFrame(
+        [
+            row | {"operation": "gradient", "sequences": 1, "nanoseconds": 2.5},
+            row | {"operation": "gradient", "sequences": 8, "nanoseconds": 0.5, "gigaflops": 40.0},
+            row | {"operation": "product", "sequences": 1, "nanoseconds": 5.0, "tokens": 32},
+        ]
+    )
+    lines = grid_block(table).splitlines()
+    assert lines[0].startswith("80 GFLOP/s possible")
+    assert (
+        lines[2] == "| N | tokens | gradient, 1 | gradient, 8 | product, 1 | of what is possible, at best |"
+    )
+    assert lines[4:] == ["| 57,344 | 16 | 2.50 | 0.50 | – | 50% |", "| 57,344 | 32 | – | – | 5.00 | 25% |"]
