@@ -14,8 +14,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -32,12 +34,13 @@ from torch._inductor.utils import fresh_cache
 
 from valleyscope.artifacts import load_tensors, write_table
 from valleyscope.eigen import top_eigenpairs
+from valleyscope.engine.compiled import compiled_gradients
 from valleyscope.engine.gauss_newton import FisherOperator, GaussNewtonOperator
 from valleyscope.engine.memory import keep_freed_memory, peak_allocated
 from valleyscope.engine.noise import GradientCovariance
 from valleyscope.engine.operators import GRAPH_SHARE
 from valleyscope.engine.timing import seconds
-from valleyscope.engine.weights import flat_weights, replica_gradients
+from valleyscope.engine.weights import TOGETHER, flat_weights, replica_gradients
 from valleyscope.errors import InputError
 from valleyscope.hessian import HessianOperator
 from valleyscope.models.model import ModelSettings, Transformer, sequence_losses
@@ -379,7 +382,7 @@ def compared(call: Callable, unit: Callable, rounds: int) -> tuple[float, float]
 def measure_replicas(problem: Problem, rounds: int) -> pd.DataFrame:
     """Gradients of R replicas of the study's model on batches of their own, over R times that of one."""
     model, rows = Transformer(STUDY), []
-    weights, replicas = flat_weights(model), (1, 4, 16, 64)
+    weights, replicas = flat_weights(model), (1, TOGETHER, 8 * TOGETHER)
     gradients = replica_gradients(model, sequence_losses)
     data = problem.data[:, : STUDY.context + 1]
 
@@ -387,15 +390,23 @@ def measure_replicas(problem: Problem, rounds: int) -> pd.DataFrame:
         loss = sequence_losses(model, data[:STUDY_BATCH]).mean()
         torch.autograd.grad(loss, list(model.parameters()))
 
-    with stage.arguments.progress(len(replicas), "replicas", "case") as bar:
-        for count in replicas:
-            W = weights.repeat(count, 1)
-            batches = data[: count * STUDY_BATCH].view(count, STUDY_BATCH, -1)
-            unit, ratio = compared(lambda W=W, b=batches: gradients(W, b), one, rounds)
-            rows.append((count, len(weights), STUDY_BATCH, unit, ratio / count))
-            bar.update()
-    columns = ["replicas", "parameters", "sequences", "gradient_seconds", "replica_gradients"]
-    return pd.DataFrame(rows, columns=columns)
+    with (
+        stage.arguments.progress(2 * len(replicas), "replicas", "case") as bar,
+        TemporaryDirectory() as folder,
+    ):
+        for way in ("eager", "compiled"):
+            with compiled_gradients(Path(folder)) if way == "compiled" else nullcontext():
+                for count in replicas:
+                    W = weights.repeat(count, 1)
+                    batches = data[: count * STUDY_BATCH].view(count, STUDY_BATCH, -1)
+                    start = time.perf_counter()
+                    gradients(W, batches)
+                    first = time.perf_counter() - start
+                    unit, ratio = compared(lambda W=W, b=batches: gradients(W, b), one, rounds)
+                    rows.append((way, count, len(weights), STUDY_BATCH, first, unit, ratio / count))
+                    bar.update()
+    columns = ["way", "replicas", "parameters", "sequences", "first_seconds", "gradient_seconds"]
+    return pd.DataFrame(rows, columns=[*columns, "replica_gradients"])
 
 
 def davidson_products(operator: HessianOperator, initial: Tensor) -> int:
