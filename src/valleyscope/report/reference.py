@@ -119,6 +119,12 @@ def text_blocks(reference: Path, benchmarks: Path, figures: Path, rmse: float) -
         "products": products_block(products),
         "solvers": solvers_block(solvers),
         "gpu": gpu_block(benchmarks / "gpu.csv"),
+        "replicas": replicas_block(
+            read_table(
+                benchmarks / "replicas.csv",
+                ["way", "replicas", "first_seconds", "gradient_seconds", "replica_gradients"],
+            )
+        ),
         "grid": grid_block(
             read_table(
                 benchmarks / "grid.csv",
@@ -211,6 +217,23 @@ def scale_block(table: pd.DataFrame) -> str:
     for row in table.sort_values("flops", ascending=False).itertuples():
         lines.append(f"| `{row.rule}` | {row.flops / 1e15:.3g} | {row.hours:.2g} | {row.memory / 1e9:.3g} |")
     lines.append(f"| all | {table['flops'].sum() / 1e15:.3g} | {table['hours'].sum():.2g} | |")
+    return "\n".join(lines)
+
+
+def replicas_block(table: pd.DataFrame) -> str:
+    """Milliseconds a replica of one call, and seconds of a first call, by way and number of replicas."""
+    each = 1e3 * table["gradient_seconds"] * table["replica_gradients"]
+    by_way = table.assign(each=each).pivot(index="replicas", columns="way", values=["each", "first_seconds"])
+    lines = [
+        _line(
+            ["replicas in a call", "eager, ms a replica", "compiled, ms a replica", "first compiled call, s"]
+        ),
+        "|---|---|---|---|",
+    ]
+    for count, row in by_way.iterrows():
+        times = (row["each", "eager"], row["each", "compiled"])
+        first = row["first_seconds", "compiled"]
+        lines.append(_line([str(count), *(f"{time:.2f}" for time in times), f"{first:.1f}"]))
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from valleyscope.report.reference import (
     ledger_block,
     processors_block,
     reliability_block,
+    replicas_block,
     rounding_block,
     table3_block,
     text_blocks,
@@ -228,3 +229,14 @@ def test_the_grid_of_costs_has_a_row_a_size_and_length():
         lines[2] == "| N | tokens | gradient, 1 | gradient, 8 | product, 1 | of what is possible, at best |"
     )
     assert lines[4:] == ["| 57,344 | 16 | 2.50 | 0.50 | – | 50% |", "| 57,344 | 32 | – | – | 5.00 | 25% |"]
+
+
+def test_replicas_stand_beside_each_other_by_way():
+    row = {"replicas": 8, "gradient_seconds": 4e-3}
+    table = pd.DataFrame(
+        [
+            row | {"way": "eager", "replica_gradients": 0.5, "first_seconds": 0.1},
+            row | {"way": "compiled", "replica_gradients": 0.25, "first_seconds": 20.0},
+        ]
+    )
+    assert replicas_block(table).splitlines()[2:] == ["| 8 | 2.00 | 1.00 | 20.0 |"]
