@@ -59,7 +59,7 @@ localrules:
 
 onstart:
     if config["compiled"] and not COMPILED:
-        print("No C++ compiler (g++ or clang) is there: gradients run uncompiled, in twice the time.")
+        print("No C++ compiler (g++ or clang) is there: gradients run uncompiled.")
     # Only the configuration of the reference run has known costs.
     reference = config["output"]["results"] == "results"
     costs = Path(workflow.basedir) / "results/reference/costs.csv" if reference else None

@@ -172,11 +172,14 @@ def main() -> None:
     wanted = copy.deepcopy(base)
     update_config(wanted, yaml.safe_load(args.config.read_text(encoding="utf-8")))
     costs = read_table(args.costs, ["rule", "seconds"]).set_index("rule")["seconds"]
+    missing = [rule for rule in (*PAPER_A, *PAPER_B) if rule not in costs]
+    if missing:
+        sys.exit(f"estimate_scale: error: {args.costs} has no {missing[0]}; make the reference run anew")
     rows = []
     for section, rules in (("landscape", PAPER_A), ("connectivity", PAPER_B)):
         small, large = counted(base, section), counted(wanted, section)
         speed, held = rate(base, section), memory(wanted, section, large)
-        for rule in [rule for rule in rules if rule in costs]:
+        for rule in rules:
             more = work(wanted).get(rule, 1) / work(base).get(rule, 1) * large["flops"] / small["flops"]
             flops = costs[rule] * speed * more
             rows.append(

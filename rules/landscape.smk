@@ -99,6 +99,7 @@ rule find_eigenpairs:
         checkpoints=checkpoints(OF_RUN),
     output:
         eigen=eigen(OF_RUN),
+        meta=[f"{path}.json" for path in eigen(OF_RUN)],
         table=of_regimes("eigenvalues", OF_RUN),
     log:
         "<logs>/find_eigenpairs/{seed}.log",
@@ -124,6 +125,7 @@ use rule find_eigenpairs as find_minimiser_eigenpairs with:
         checkpoints=checkpoints(MINIMISERS),
     output:
         eigen=eigen(MINIMISERS),
+        meta=[f"{path}.json" for path in eigen(MINIMISERS)],
         table=of_regimes("eigenvalues", MINIMISERS),
     log:
         "<logs>/find_minimiser_eigenpairs/{seed}.log",

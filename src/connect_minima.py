@@ -77,6 +77,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
+    stage.problem.add_compiled(parser)
     stage.arguments.add_files(parser, ends="safetensors: pivots (2, N)")
     stage.arguments.add(parser, "variant", "pair", "seed")
     parser.add_argument("--kind", choices=FINDERS, required=True, help="path finder")

@@ -66,6 +66,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.path.bare_parser(__doc__)
+    stage.problem.add_compiled(parser)
     parser.add_argument("--positions", type=float, nargs="+", required=True, help="inside the path")
     stage.family.add(parser)
     stage.arguments.add_settings(parser, sgd=SgdSettings)

@@ -76,6 +76,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.curvature_parser(__doc__)
+    stage.problem.add_compiled(parser)
     parser.add_argument(
         "--centre-from", type=int, required=True, help="first sequence of the centre's training"
     )

@@ -1,6 +1,6 @@
 """Join the tables of seeds, sizes or pairs into one; its provenance is what they share.
 
-Their text is copied: no digit changes, and no job waits for pandas.
+Their text is copied: no digit changes.
 
 Example:
     python src/gather_table.py --tables parts/a.csv parts/b.csv --out table.csv

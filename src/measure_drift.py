@@ -52,6 +52,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.path.parser(__doc__)
+    stage.problem.add_compiled(parser)
     parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
     parser.add_argument("--followed", type=int, required=True, help="replicas that enter the theory's sum")
     parser.add_argument(

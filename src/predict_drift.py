@@ -39,6 +39,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.path.parser(__doc__)
+    stage.problem.add_compiled(parser)
     parser.add_argument("--positions", type=int, required=True, help="middles of segments, evenly chosen")
     parser.add_argument(
         "--batches", type=int, nargs="+", required=True, help="samples a step; the drift goes as 1/B"

@@ -40,6 +40,8 @@ def curves(args):
     lists = {"path": args.paths, "curve": args.curves, **{name: getattr(args, name) for name in TABLES}}
     if len(set(map(len, lists.values()))) != 1:
         raise InputError("--paths, --curves and the tables differ in length; give one a path")
+    if args.judged not in args.curves:
+        raise InputError(f"--judged {args.judged} is none of --curves")
     shared = {name: value for name, value in vars(args).items() if name not in ("paths", "curves")}
     for own in zip(*lists.values(), strict=True):
         one = argparse.Namespace(**shared | dict(zip(lists, own, strict=True)))

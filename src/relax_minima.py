@@ -55,6 +55,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.curvature_parser(__doc__)
+    stage.problem.add_compiled(parser)
     parser.add_argument("--ends", type=Path, nargs=2, required=True, help="two checkpoints")
     stage.arguments.add(parser, "variant", "pair", "probes", "tolerance", "seed")
     stage.arguments.add_settings(parser, descent=Descent)

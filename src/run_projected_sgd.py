@@ -26,13 +26,22 @@ from valleyscope.dynamics import SgdSettings, projected_sgd
 from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses
 
+RUN = {"run", "starts", "replicas", "sgd"}
 
-def settings_of(run):
-    """The SgdSettings of one of --runs."""
-    try:
-        return SgdSettings(**run["sgd"])
-    except TypeError as error:
-        raise InputError(f"--runs: sgd of {run['run']}: {error}") from None
+
+def checked(runs):
+    """The SgdSettings of each of --runs; InputError where one is not what it should be."""
+    if not isinstance(runs, list) or not all(isinstance(run, dict) and set(run) == RUN for run in runs):
+        raise InputError(f"--runs: not a list of objects with {', '.join(sorted(RUN))}")
+    if len({run["run"] for run in runs}) < len(runs):
+        raise InputError("--runs: two runs have one name")
+    settings = []
+    for run in runs:
+        try:
+            settings.append(SgdSettings(**run["sgd"]))
+        except TypeError as error:
+            raise InputError(f"--runs: sgd of {run['run']}: {error}") from None
+    return settings
 
 
 def trajectories(args, data, run, settings):
@@ -55,9 +64,9 @@ def trajectories(args, data, run, settings):
 
 
 def main(args):
+    settings = checked(args.runs)
     if len(args.out) != len(args.runs):
         raise InputError("--runs and --out differ in length; give one file for each run")
-    settings = [settings_of(run) for run in args.runs]
     data, _ = stage.problem.data(args)
     pieces = Pieces.of(args.out[0], stage.arguments.meta(args, args.tokens, args.path))
     for run, chosen, out in zip(args.runs, settings, args.out, strict=True):
@@ -69,6 +78,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.path.parser(__doc__)
+    stage.problem.add_compiled(parser)
     told = "JSON list: run (its name), starts in [0, 1], replicas from each, sgd (SgdSettings)"
     parser.add_argument("--runs", type=json.loads, required=True, help=told)
     parser.add_argument(

@@ -32,6 +32,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
+    stage.problem.add_compiled(parser)
     stage.arguments.add(parser, "seed")
     stage.arguments.add_settings(parser, branching=BranchSettings)
     stage.arguments.add_files(parser, out="safetensors: children, checkpoints")

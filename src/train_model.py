@@ -82,6 +82,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage.problem.parser(__doc__)
+    stage.problem.add_compiled(parser)
     parser.add_argument(
         "--seed", type=int, nargs="+", required=True, help="of weights and of the data's order"
     )

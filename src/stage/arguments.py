@@ -122,7 +122,7 @@ def run(
 def _cost() -> str:
     """Seconds and the most memory so far, as `report.reference.costs` reads them at the end of a log.
 
-    Asked once, where Snakemake's `benchmark:` reads a process's whole map of memory twice a second.
+    Asked once: Snakemake's `benchmark:` reads every process's map of memory twice a second.
     """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     memory = peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -23,10 +23,11 @@ SRC = Path(__file__).parents[1]
 
 
 def key(meta: dict) -> str:
-    """What a piece depends on: settings and inputs of the call, and the sources that it has loaded."""
+    """What a piece depends on: the call's settings and inputs, its sources, libraries and device."""
     files = {str(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
     sources = {str(path): file_sha256(path) for path in map(Path, files) if path.is_relative_to(SRC)}
-    return digest({"call": meta["sha256_of_settings_and_inputs"], "sources": sources})
+    about = {name: meta.get(name) for name in ("sha256_of_settings_and_inputs", "versions", "device")}
+    return digest({**about, "sources": sources})
 
 
 def write_joined(
@@ -63,7 +64,8 @@ class Pieces:
 
     def place(self, out: Path) -> Path:
         """Where a piece keeps a file of the job's until the job ends."""
-        return self.folder / "files" / out.name  # apart from the pieces' own
+        folder = digest({"folder": str(out.parent)})[:8]  # files of one name may go to several
+        return self.folder / "files" / folder / out.name
 
     def deliver(self, out: Path) -> None:
         """Bring a file that a piece kept, and its description, where the job was to write it."""

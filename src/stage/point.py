@@ -69,10 +69,15 @@ def _rows(known: dict[str, type]) -> Callable[[str], list[dict]]:
             raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
         if not isinstance(rows, list) or not rows or not all(map(fits, rows)):
             raise argparse.ArgumentTypeError(f"not a list of objects with {', '.join(known)}")
+        if len({(row["regime"], row["k"]) for row in rows}) < len(rows):
+            raise argparse.ArgumentTypeError("it names a point, that is regime and k, twice")
         return rows
 
     def fits(row) -> bool:
-        return isinstance(row, dict) and {name: type(value) for name, value in row.items()} == known
+        if not isinstance(row, dict) or {name: type(value) for name, value in row.items()} != known:
+            return False
+        lists = [value for value in row.values() if isinstance(value, list)]
+        return all(value and all(type(entry) is int for entry in value) for value in lists)
 
     return parse
 

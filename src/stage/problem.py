@@ -21,7 +21,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--sequences", type=int, required=True, help="training sequences")
     result.add_argument("--data-seed", type=int, required=True, help="of their choice and order")
     result.add_argument("--held-out-sequences", type=int, required=True, help="validation ones")
-    result.add_argument("--compiled", type=Path, help="folder of compiled programs: gradients by them")
     return result
 
 
@@ -30,6 +29,11 @@ def curvature_parser(description: str) -> argparse.ArgumentParser:
     result = parser(description)
     add_memory(result)
     return result
+
+
+def add_compiled(result: argparse.ArgumentParser) -> None:
+    """Add the choice of compiled gradients, for stages that take them at many points."""
+    result.add_argument("--compiled", type=Path, help="folder of compiled programs: gradients by them")
 
 
 def add_memory(result: argparse.ArgumentParser) -> None:

@@ -115,7 +115,7 @@ class HessianOperator(DataOperator):
         self._fused = program(weighted_gradient)
         error = (image() - plain).norm()
         # ReLU²'s second derivative jumps where rounding turns a sign: 2e-4 in float32 where seen.
-        if error > max(1e5 * torch.finfo(self.dtype).eps, 1e-8) * plain.norm():
+        if not error <= max(1e5 * torch.finfo(self.dtype).eps, 1e-8) * plain.norm():
             raise InputError(
                 "compiled=True: the compiled product is not that of the model (torch's compiler drops the "
                 "second derivative of a custom autograd.Function); leave compiled out"

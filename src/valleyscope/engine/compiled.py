@@ -13,6 +13,7 @@ from pathlib import Path
 
 from valleyscope.errors import InputError
 
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 SHAPES = 256  # of one program in a process
 _wanted = False
 
@@ -42,13 +43,18 @@ def compiled_gradients(folder: Path) -> Iterator[None]:
     """
     global _wanted
     require_compiler()
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder.absolute())
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of processes beside the job
-    before, _wanted = _wanted, True
+    wished = {
+        "TORCHINDUCTOR_CACHE_DIR": str(folder.absolute()),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes beside the job
+    }
+    before, _wanted = (_wanted, {name: os.environ.get(name) for name in wished}), True
+    os.environ.update(wished)
     try:
         yield
     finally:
-        _wanted = before
+        _wanted, variables = before
+        for name, value in variables.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def wanted() -> bool:
@@ -71,6 +77,8 @@ def failures_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise
         reason = str(error).splitlines()[0]
         raise InputError(
             f"compiled: torch cannot compile a layer of the model or the loss ({reason}); leave compiled out"

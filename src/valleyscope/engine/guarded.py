@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from valleyscope.engine.compiled import OUT_OF_MEMORY
 from valleyscope.engine.operators import registries_restored
 from valleyscope.engine.weights import select_parameters
 from valleyscope.errors import InputError
 
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 PRECISIONS = (torch.float32, torch.float64)
 
 

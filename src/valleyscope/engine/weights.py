@@ -167,10 +167,17 @@ def eager_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
 
     Row r of ∂(Σ_s f(w_s)) is ∂f(w_r): the sum costs one graph, where mapping the gradient costs more calls.
     """
-    several, alone = mapped(function), partial(_alone, function)
+    several, alone = partial(_backward, vmap(function)), partial(_backward, partial(_alone, function))
+
+    def each_alone(weights: Tensor, batch) -> tuple[Tensor, ...]:
+        count = range(len(weights))
+        parts = [alone(weights[i : i + 1], batches.rows(batch, i, i + 1)) for i in count]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+    mapped_or_not = _unless_unmappable(several, each_alone)
 
     def evaluate(weights: Tensor, batch) -> tuple[Tensor, ...]:
-        return _backward(alone if len(weights) == 1 else several, weights, batch)
+        return alone(weights, batch) if len(weights) == 1 else mapped_or_not(weights, batch)
 
     return evaluate
 
@@ -212,7 +219,15 @@ def mapped(function: Callable, in_dims: tuple = (0, 0), chunk: int | None = None
     Takes two arguments, each a tensor, tuple or dict of tensors; in_dims: 0 to map over its first axis, None
     to give it whole.
     """
-    batched = vmap(function, in_dims=in_dims, chunk_size=chunk)
+
+    def one_by_one(first, second):
+        return _stacked([function(*pair) for pair in _each(first, second, in_dims)])
+
+    return _unless_unmappable(vmap(function, in_dims=in_dims, chunk_size=chunk), one_by_one)
+
+
+def _unless_unmappable(batched: Callable, one_by_one: Callable) -> Callable:
+    """`batched`, until a layer turns out not to be mappable; from then on `one_by_one`, and it is said."""
     stopped = False
 
     def call(first, second):
@@ -229,7 +244,7 @@ def mapped(function: Callable, in_dims: tuple = (0, 0), chunk: int | None = None
                     f"({str(error).splitlines()[0]})",
                     stacklevel=2,
                 )
-        return _stacked([function(*pair) for pair in _each(first, second, in_dims)])
+        return one_by_one(first, second)
 
     return call
 

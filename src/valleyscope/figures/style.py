@@ -120,7 +120,7 @@ def save_figure(picture: Picture, stem: Path, formats=FORMATS) -> None:
 def _save_png(figure: Figure, path: Path) -> None:
     """With a palette of 256 colours, a third of the size."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="rgba")  # not as PNG, which would be packed only to be unpacked
+    figure.savefig(drawn, format="rgba")
     dots = mpl.rcParams["savefig.dpi"]
     width = round(figure.get_figwidth() * dots)
     size = (width, len(drawn.getvalue()) // (4 * width))

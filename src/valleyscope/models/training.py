@@ -80,7 +80,8 @@ def train(
     """Train `model` in place on the batch `data`; returns the records, the first before any step.
 
     `on_step` is called with the number of steps taken after each of them, when `model` holds their result.
-    The same seed, machine and thread count give bit-identical weights.
+    The same seed, machine and thread count give bit-identical weights. Weight decay moves all weights, also
+    those that the loss does not depend on.
     Raises FloatingPointError with the step if the loss is not finite.
     """
     s = settings

@@ -49,6 +49,18 @@ def test_a_piece_of_other_settings_or_sources_is_computed_anew(pieces, tmp_path,
     assert stage.pieces.key(META) != before
 
 
+def test_a_piece_of_another_device_is_computed_anew(pieces, tmp_path):
+    calls: list = []
+    pieces.tables("64", computed(calls))
+    Pieces.of(tmp_path / "table.csv", META | {"device": "cuda"}).tables("64", computed(calls))
+    assert len(calls) == 2
+
+
+def test_files_of_one_name_in_two_folders_have_two_places(pieces, tmp_path):
+    assert pieces.place(tmp_path / "a/eigen.csv") != pieces.place(tmp_path / "b/eigen.csv")
+    assert pieces.place(tmp_path / "a/eigen.csv") == pieces.place(tmp_path / "a/eigen.csv")
+
+
 def test_an_interrupted_piece_counts_for_nothing(pieces):
     def stopped():
         raise KeyboardInterrupt
