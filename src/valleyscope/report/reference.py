@@ -237,6 +237,9 @@ def replicas_block(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+CHOICE = ((57_344, 16), (163_840, 32))  # N and tokens of the study so far, and of experiments to come
+
+
 def grid_block(table: pd.DataFrame) -> str:
     """Nanoseconds a parameter and token by size, length and batch, and the share of the processor in use."""
     keys = ["operation", "sequences"]
@@ -255,7 +258,21 @@ def grid_block(table: pd.DataFrame) -> str:
     for (size, tokens), row in cells.iterrows():
         shown = ["–" if pd.isna(value) else f"{value:.2f}" for value in row]
         lines.append(_line([f"{size:,}", str(tokens), *shown, f"{share[size, tokens]:.0%}"]))
+    if set(CHOICE) <= set(cells.index):
+        lines += ["", _larger(cells["gradient"])]
     return "\n".join(lines)
+
+
+def _larger(gradients: pd.DataFrame) -> str:
+    """What the larger model and length of CHOICE cost over the smaller: (N, tokens) x sequences, nanoseconds."""
+    small, large = CHOICE
+    work = large[0] * large[1] / (small[0] * small[1])
+    ratios = ", ".join(f"{work * ratio:.1f}" for ratio in gradients.loc[large] / gradients.loc[small])
+    counts = ", ".join(map(str, gradients.columns))
+    return (
+        f"From N = {small[0]:,} and {small[1]} tokens to N = {large[0]:,} and {large[1]}, {work:.1f} times the "
+        f"work, a gradient of {counts} sequences takes {ratios} times as long."
+    )
 
 
 def reliability_block(counts: dict[str, pd.DataFrame]) -> str:
