@@ -264,14 +264,14 @@ def grid_block(table: pd.DataFrame) -> str:
 
 
 def _larger(gradients: pd.DataFrame) -> str:
-    """What the larger model and length of CHOICE cost over the smaller: (N, tokens) x sequences, nanoseconds."""
+    """What the second of CHOICE costs over the first: gradients by (N, tokens) and sequences, nanoseconds."""
     small, large = CHOICE
     work = large[0] * large[1] / (small[0] * small[1])
     ratios = ", ".join(f"{work * ratio:.1f}" for ratio in gradients.loc[large] / gradients.loc[small])
     counts = ", ".join(map(str, gradients.columns))
     return (
-        f"From N = {small[0]:,} and {small[1]} tokens to N = {large[0]:,} and {large[1]}, {work:.1f} times the "
-        f"work, a gradient of {counts} sequences takes {ratios} times as long."
+        f"From N = {small[0]:,} and {small[1]} tokens to N = {large[0]:,} and {large[1]}, {work:.1f} times "
+        f"the work, a gradient of {counts} sequences takes {ratios} times as long."
     )
 
 

@@ -231,6 +231,14 @@ def test_the_grid_of_costs_has_a_row_a_size_and_length():
     assert lines[4:] == ["| 57,344 | 16 | 2.50 | 0.50 | – | 50% |", "| 57,344 | 32 | – | – | 5.00 | 25% |"]
 
 
+def test_the_grid_says_what_the_larger_choice_costs():
+    row = {"operation": "gradient", "sequences": 8, "gigaflops": 20.0, "gigaflops_possible": 80.0}
+    small = row | {"parameters": 57_344, "tokens": 16, "nanoseconds": 0.4}
+    large = row | {"parameters": 163_840, "tokens": 32, "nanoseconds": 0.1}
+    told = grid_block(pd.DataFrame([small, large])).splitlines()[-1]
+    assert told.endswith("5.7 times the work, a gradient of 8 sequences takes 1.4 times as long.")
+
+
 def test_replicas_stand_beside_each_other_by_way():
     row = {"replicas": 8, "gradient_seconds": 4e-3}
     table = pd.DataFrame(
