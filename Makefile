@@ -79,7 +79,7 @@ reference: .venv/run
 
 texts: .venv/run
 	$(RUN) python src/fill_texts.py --reference results/reference --benchmarks $(BENCHMARKS) --figures figures --figures-page docs/figures.md \
-	  --texts README.md docs/checks.md docs/claims.md docs/curvature.md docs/probing.md docs/scale.md docs/reproducibility.md
+	  --texts README.md docs/checks.md docs/claims.md docs/curvature.md docs/probing.md docs/running.md docs/scale.md docs/reproducibility.md
 	$(RUN) python src/write_api.py --out docs/api.md
 	$(RUN) python src/write_licences.py --requirements envs/requirements.txt --out docs/licences.md
 

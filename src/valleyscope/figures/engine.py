@@ -1,5 +1,7 @@
 """The curvature engine beside other libraries: cost of products, eigenpairs, growth."""
 
+import re
+
 import pandas as pd
 
 from valleyscope.figures.style import COLOURS, Picture, new_figure
@@ -41,7 +43,7 @@ def draw(
     traces: pd.DataFrame,
 ) -> Picture:
     """Left: cost of a Hessian product and of 16 eigenpairs. Right: growth with N, sequences and pairs."""
-    figure, ((one, two), (three, four)) = new_figure(4.4, rows=2, columns=2, width_ratios=[1, 1])
+    figure, ((one, two), (three, four)) = new_figure(6.0, rows=2, columns=2, height_ratios=[1.6, 1])
     costs = product_costs(products).query("operator == 'Hessian'").iloc[::-1]
     for row, cost in enumerate(costs.itertuples()):
         one.plot([cost.min, cost.max], [row, row], "-", lw=1, color=_colour(cost.library))
@@ -94,6 +96,7 @@ def _colour(label: str) -> str:
 
 def _label(library: str, what: str) -> str:
     what = what.replace("iteration, at most ", "").replace(" a pair", "")  # power iteration
+    library = re.sub(r"-g[0-9a-f]+$", "", library)  # of git's name for a commit
     return library if what == "one vector" else f"{library}, {what}"
 
 

@@ -22,7 +22,7 @@ def gpu_block(path: Path) -> str:
     table = read_table(path, COLUMNS)
     told = f"{table['card'].iloc[0]}, torch {table['torch'].iloc[0]}, float32 without TF32"
     lines = [
-        f"{told}: medians. Products in gradients (range), peak memory with set-up; eigenpairs: seconds, "
+        f"{told}: medians. Products in gradients, peak memory with set-up; eigenpairs: seconds, "
         "products, worst residual over λ₁.\n",
         *_by_size(table[table["section"].isin(NAMES)]),
     ]
@@ -57,8 +57,7 @@ def _cell(section: str, method: str, rows: pd.DataFrame) -> str:
     if method in ("gradient", "compilation"):
         shown = _seconds(rows["seconds"].median())
     else:
-        ratio = rows["gradients"]
-        shown = f"{ratio.median():.2f} ({ratio.min():.2f} to {ratio.max():.2f})"
+        shown = f"{rows['gradients'].median():.2f}"
     peak = rows["peak_bytes"].max()
     return shown if pd.isna(peak) else f"{shown}, {peak / 1e9:.2g} GB"
 

@@ -62,7 +62,7 @@ PAGE = ROOT / "docs/figures.md"
 TEXTS = [
     ROOT / "README.md",
     *(ROOT / f"docs/{name}.md" for name in ("claims", "curvature", "probing", "checks")),
-    *(ROOT / f"docs/{name}.md" for name in ("scale", "reproducibility")),
+    *(ROOT / f"docs/{name}.md" for name in ("scale", "reproducibility", "running")),
 ]
 
 
