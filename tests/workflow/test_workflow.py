@@ -56,6 +56,21 @@ def test_every_job_has_log_memory_minutes_and_gpus(name, profile):
         assert int(found["gpu"]) == (profile == GPU and "--device " in job.command), job.rule
 
 
+@pytest.mark.parametrize(
+    ("wanted", "compiler"), [("True", sys.executable), ("True", "none"), ("False", sys.executable)]
+)
+def test_gradients_are_compiled_where_the_configuration_and_a_compiler_allow_it(
+    wanted, compiler, monkeypatch
+):
+    monkeypatch.setenv("CXX", compiler)
+    arguments = ("--forceall", "--configfile", "configs/smoke.yaml", "--config", f"compiled={wanted}")
+    found = {job.rule for job in jobs(*arguments) if "--compiled results/smoke/programs" in job.command}
+    allowed = wanted == "True" and compiler == sys.executable
+    moving = {"train_language_model", "find_minimisers", "train_minimum", "relax_minima", "connect_minima"}
+    moving |= {"run_projected_sgd", "measure_drift", "predict_drift", "train_families", "evaluate_averages"}
+    assert found == (moving if allowed else set())
+
+
 def test_timing_takes_all_cores_and_science_one():
     for job in all_jobs("smoke"):
         timing = job.rule in ("time_estimators", "time_replicas")
