@@ -28,7 +28,6 @@ import pandas as pd
 import peers
 import torch
 from peers import Peer
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch._inductor.utils import fresh_cache
 
@@ -232,7 +231,6 @@ def measure_products(problem: Problem, libraries: list[Peer], newer: list[Peer],
         default = time_in_turns(calls, rounds).assign(freed_memory="returned")
         keep_freed_memory()
         kept = time_in_turns(calls, rounds).assign(freed_memory="kept")
-    problem.model.zero_grad(set_to_none=True)  # PyHessian leaves its graph there
     return pd.concat([default, kept]).merge(fixed, on=["library", "operator", "way"])
 
 
@@ -269,31 +267,6 @@ def time_in_turns(calls: dict[Way, Callable], rounds: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["library", "operator", "way", "round", "seconds", "gradients"])
 
 
-def worst_residual(operator: HessianOperator, vectors: Tensor) -> float:
-    """Largest ‖Hu − (uᵀHu) u‖ of unit columns, over the largest |uᵀHu|."""
-    images = operator.matmat(vectors).double()
-    vectors = vectors.double()
-    values = (vectors * images).sum(0)
-    return ((images - values * vectors).norm(dim=0).max() / values.abs().max()).item()
-
-
-def counted(operator, count: list[int]) -> LinearOperator:
-    """Any `@` operator in float32 for SciPy, counting products."""
-
-    def product(x: np.ndarray) -> np.ndarray:
-        count[0] += 1
-        return (operator @ torch.from_numpy(np.ascontiguousarray(x.ravel(), dtype=np.float32))).numpy()
-
-    return LinearOperator((operator.shape[0],) * 2, matvec=product, dtype=np.float32)
-
-
-def scipy_eigenpairs(operator) -> tuple[Tensor, int]:
-    count = [0]
-    start = torch.randn(operator.shape[0], generator=torch.Generator().manual_seed(0)).numpy()
-    _, vectors = eigsh(counted(operator, count), COUNT, which="LA", tol=TOLERANCE, v0=start)
-    return torch.from_numpy(np.ascontiguousarray(vectors)), count[0]
-
-
 def measure_solvers(problem: Problem, libraries: list[Peer], rounds: int) -> pd.DataFrame:
     """Seconds, products and the worst residual of the 16 leading eigenpairs, set-up included."""
     curvlinops, pyhessian, eigenthings = libraries
@@ -309,23 +282,27 @@ def measure_solvers(problem: Problem, libraries: list[Peer], rounds: int) -> pd.
     check = problem.hessian()
     # The library's own limit does not look at residuals: give it the fewest steps, by tens, that reach them.
     for steps in range(40, 200, 10):
-        if worst_residual(check, their_lanczos(steps)[0]) <= TOLERANCE:
+        if peers.worst_residual(check, their_lanczos(steps)[0]) <= TOLERANCE:
             break
     else:
         raise InputError(f"hessian-eigenthings' Lanczos did not reach {TOLERANCE} in {steps} steps")
     power = "power iteration, at most {} steps a pair"
     solvers = {  # (library, method) -> (call, rounds)
         ("valleyscope", "Lanczos"): (lambda: ours("lanczos"), rounds),
-        ("SciPy", "eigsh on valleyscope's Hessian"): (lambda: scipy_eigenpairs(problem.hessian()), rounds),
+        ("SciPy", "eigsh on valleyscope's Hessian"): (
+            lambda: peers.scipy_eigenpairs(problem.hessian(), COUNT, TOLERANCE), rounds
+        ),
         ("SciPy", "eigsh on curvlinops' Hessian"): (
-            lambda: scipy_eigenpairs(peers.curvlinops_operator(curvlinops, *task)), rounds
+            lambda: peers.scipy_eigenpairs(
+                peers.curvlinops_operator(curvlinops, *task), COUNT, TOLERANCE
+            ), rounds
         ),
         (eigenthings.label, f"Lanczos, {steps} steps"): (lambda: their_lanczos(steps), rounds),
         ("valleyscope", power.format(100)): (lambda: ours("power"), 1),
-        (eigenthings.label, power.format(50)): (
+        (eigenthings.label, power.format(peers.POWER_STEPS)): (
             lambda: peers.eigenthings_power(eigenthings, *task, COUNT, TOLERANCE), 1
         ),
-        (pyhessian.label, power.format(50)): (
+        (pyhessian.label, power.format(peers.POWER_STEPS)): (
             lambda: peers.pyhessian_power(pyhessian, *task, COUNT, TOLERANCE), 1
         ),
     }  # fmt: skip
@@ -339,7 +316,7 @@ def measure_solvers(problem: Problem, libraries: list[Peer], rounds: int) -> pd.
                 start = time.perf_counter()
                 vectors, products = call()
                 took = time.perf_counter() - start
-                residual = worst_residual(check, vectors)
+                residual = peers.worst_residual(check, vectors)
                 rows.append((library, method, turn + 1, took, took / unit, products, residual))
                 bar.update()
     columns = ["library", "method", "round", "seconds", "gradients", "products", "residual"]

@@ -29,9 +29,9 @@ import stage.arguments
 from stage.point import Point
 from stage.problem import sequences as sequences_of
 
-import gpu_peers as peers
 import numpy as np
 import pandas as pd
+import peers
 import torch
 from torch import Tensor
 
@@ -324,12 +324,16 @@ def eigenpairs(problem: Problem) -> Iterator[dict]:
         return
 
     def scipy() -> tuple[Tensor, int]:
-        return peers.scipy_eigenpairs(peers.curvlinops_hessian(*wanted[:2]), *wanted[2:], problem.device)
+        operator = peers.curvlinops_operator(peers.installed("curvlinops"), *wanted[:2])
+        return peers.scipy_eigenpairs(operator, *wanted[2:], problem.device)
+
+    def power_iteration() -> tuple[Tensor, int]:
+        return peers.pyhessian_power(peers.installed("pyhessian"), *wanted)
 
     power = f"power iteration, at most {peers.POWER_STEPS} steps a pair"
     others = {
         ("SciPy", "eigsh on curvlinops' Hessian", "curvlinops"): scipy,
-        ("PyHessian", power, "PyHessian"): partial(peers.pyhessian_power, *wanted),
+        ("PyHessian", power, "PyHessian"): power_iteration,
     }
     for (library, method, needed), call in others.items():
         if needed not in absent:
@@ -342,8 +346,9 @@ def fewest_steps(solving: Solving, wanted: tuple, first: int) -> dict:
 
     It stops after a given number of steps and does not look at residuals.
     """
+    peer = peers.installed("hessian_eigenthings")
     for steps in range(first, first + 100, 10):
-        call = partial(peers.eigenthings_lanczos, *wanted, steps)
+        call = partial(peers.eigenthings_lanczos, peer, *wanted, steps)
         row = solving.row("hessian-eigenthings", f"Lanczos, {steps} steps", 1, call)
         if row["residual"] <= TOLERANCE:
             return row

@@ -1,7 +1,8 @@
-"""Other libraries on the benchmark's problem: the installed versions and, beside them, newer sources.
+"""Other libraries on a transformer's mean loss: the installed versions and, beside them, newer sources.
 
-An installed version is imported first and keeps its own modules; a folder of sources then takes its place
-for later imports, so that both run in one process.
+A library is imported when it is asked for, so that the others need not be installed. An installed version is
+imported first and keeps its own modules; a folder of sources then takes its place for later imports, so that
+both run in one process.
 """
 
 import subprocess
@@ -15,13 +16,17 @@ from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
+import numpy as np
 import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 from valleyscope.errors import InputError
 from valleyscope.models.model import sequence_losses
 
-NAMES = {"curvlinops": "curvlinops", "pyhessian": "PyHessian", "hessian_eigenthings": "hessian-eigenthings"}
+MODULES = {"curvlinops": "curvlinops", "PyHessian": "pyhessian", "hessian-eigenthings": "hessian_eigenthings"}
+NAMES = {module: name for name, module in MODULES.items()}
+POWER_STEPS = 50  # of their power iterations, a pair
 DISTRIBUTIONS = {"curvlinops": "curvlinops-for-pytorch"}  # where it has another name
 
 
@@ -37,6 +42,17 @@ def installed(package: str) -> Peer:
     """The version that is installed."""
     found = version(DISTRIBUTIONS.get(package, NAMES[package]))
     return Peer(f"{NAMES[package]} {found}", import_module(package))
+
+
+def missing() -> dict[str, str]:
+    """Libraries that cannot be imported, and why."""
+    found = {}
+    for name, module in MODULES.items():
+        try:
+            import_module(module)
+        except Exception as error:  # with another torch they may fail at anything
+            found[name] = f"{type(error).__name__}: {error}"
+    return found
 
 
 def from_sources(folder: Path) -> Peer:
@@ -99,7 +115,10 @@ def pyhessian_operator(peer: Peer, model: nn.Module, batch: Tensor):
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         return nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
 
-    return peer.module.hessian(model, loss, data=(batch[:, :-1], batch[:, 1:]), cuda=False)
+    model.zero_grad(set_to_none=True)  # it adds to what is there
+    operator = peer.module.hessian(model, loss, data=(batch[:, :-1], batch[:, 1:]), cuda=batch.is_cuda)
+    model.zero_grad(set_to_none=True)  # its own copy holds the graph
+    return operator
 
 
 def pyhessian_product(peer: Peer, model: nn.Module, batch: Tensor) -> Callable[[Tensor], Tensor]:
@@ -127,8 +146,7 @@ def pyhessian_power(
         return single(*arguments)
 
     with patch.object(sys.modules["pyhessian.hessian"], "hessian_vector_product", counted):
-        _, vectors = operator.eigenvalues(maxIter=50, tol=tolerance, top_n=count)
-    model.zero_grad(set_to_none=True)  # it leaves its graph there
+        _, vectors = operator.eigenvalues(maxIter=POWER_STEPS, tol=tolerance, top_n=count)
     return torch.stack([torch.cat([x.flatten() for x in one]).detach() for one in vectors], dim=1), products[
         0
     ]
@@ -155,5 +173,42 @@ def eigenthings_power(
         return single(v)
 
     operator.matvec = counted
-    result = peer.module.deflated_power_iteration(operator, k=count, max_iter=50, tol=tolerance, seed=0)
+    result = peer.module.deflated_power_iteration(
+        operator, k=count, max_iter=POWER_STEPS, tol=tolerance, seed=0
+    )
     return result.eigenvectors.T, products[0]
+
+
+PRODUCTS = {  # library -> (model, batch) -> v -> H v, as installed
+    "curvlinops": lambda model, batch: curvlinops_operator(installed("curvlinops"), model, batch).__matmul__,
+    "PyHessian": lambda model, batch: pyhessian_product(installed("pyhessian"), model, batch),
+    "hessian-eigenthings": (
+        lambda model, batch: eigenthings_hessian(installed("hessian_eigenthings"), model, batch).matvec
+    ),
+}
+
+
+def scipy_eigenpairs(operator, count: int, tol: float, device: str = "cpu") -> tuple[Tensor, int]:
+    """Eigenvectors (N, count) by SciPy of any `@` operator in float32, and the products that it took."""
+    size, products = operator.shape[0], 0
+
+    def product(x: np.ndarray) -> np.ndarray:
+        nonlocal products
+        products += 1
+        v = torch.from_numpy(np.ascontiguousarray(x.ravel(), dtype=np.float32)).to(device)
+        return (operator @ v).cpu().numpy()
+
+    start = torch.randn(size, generator=torch.Generator().manual_seed(0)).numpy()
+    linear = LinearOperator((size, size), matvec=product, dtype=np.float32)
+    _, vectors = eigsh(linear, count, which="LA", tol=tol, v0=start)
+    return torch.from_numpy(np.ascontiguousarray(vectors)).to(device), products
+
+
+def worst_residual(operator, vectors: Tensor) -> float:
+    """Largest ‖Hu − (uᵀHu) u‖ of unit columns (N, r), over the largest |uᵀHu|, by `operator.matvec`."""
+    values, norms = [], []
+    for u in vectors.T:  # one by one: a block of them in float64 is large
+        image, u = operator.matvec(u).double(), u.double()
+        values.append((u @ image).item())
+        norms.append((image - values[-1] * u).norm().item())
+    return max(norms) / max(map(abs, values))

@@ -83,8 +83,7 @@ class _Place:
         Each x is shortened by `scale` to the size of an excursion of SGD.
         """
         sides = self.start + scale * torch.cat([rows, -rows])
-        data = batches.each_tensor(self.data, lambda part: part.expand(len(sides), *part.shape))
-        gradients = self.gradients(sides, data)[0].double()
+        gradients = self.gradients(sides, batches.repeated(self.data, len(sides)))[0].double()
         return ((gradients - self.gradient.double()) @ self.tangent.double()).sum().item() / scale**2
 
 

@@ -75,7 +75,7 @@ def stochastic_gradients(
             chosen = torch.randint(batches.size(data), (len(weights), drawn), generator=generator)
             batch = batches.taken(data, chosen)
         else:
-            batch = batches.each_tensor(data, lambda part: part.expand(len(weights), *part.shape))
+            batch = batches.repeated(data, len(weights))
         gradient, _, mean = gradients(weights, batch)
         return gradient, mean
 

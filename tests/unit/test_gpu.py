@@ -13,8 +13,8 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import gpu_peers as peers  # noqa: E402
 import measure_gpu  # noqa: E402
+import peers  # noqa: E402
 
 from valleyscope.errors import InputError  # noqa: E402
 

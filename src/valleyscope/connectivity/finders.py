@@ -284,7 +284,7 @@ def _drawer(data, batch: int) -> Draw:
 
     def draw(points: int, stream: torch.Generator):
         drawn = torch.randint(batches.size(data), (batch,), generator=stream) if batch else slice(None)
-        return batches.each_tensor(batches.taken(data, drawn), lambda part: part.expand(points, *part.shape))
+        return batches.repeated(batches.taken(data, drawn), points)
 
     return draw
 

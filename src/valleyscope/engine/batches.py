@@ -84,6 +84,11 @@ def taken(batch, index):
     return each_tensor(batch, lambda part: part[index])
 
 
+def repeated(batch, count: int):
+    """The batch `count` times along a new first axis, without a copy."""
+    return each_tensor(batch, lambda part: part.expand(count, *part.shape))
+
+
 def cast(batch, dtype: torch.dtype):
     """The batch with its floating-point tensors in `dtype`."""
     return each_tensor(batch, lambda part: part.to(dtype) if part.is_floating_point() else part)

@@ -153,11 +153,10 @@ def row_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
             return eager(weights, batch)
         program = partial(compiled.program(_mapped), function)
         with compiled.failures_named():
-            parts = [
+            return _joined(
                 _backward(program, weights[start:stop], _own(batch, start, stop))
                 for start, stop in pairwise(_edges(len(weights)))
-            ]
-        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+            )
 
     return evaluate
 
@@ -170,9 +169,8 @@ def eager_gradients(function: Callable[[Tensor, object], Tensor]) -> Callable:
     several, alone = partial(_backward, vmap(function)), partial(_backward, partial(_alone, function))
 
     def each_alone(weights: Tensor, batch) -> tuple[Tensor, ...]:
-        count = range(len(weights))
-        parts = [alone(weights[i : i + 1], batches.rows(batch, i, i + 1)) for i in count]
-        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+        points = range(len(weights))
+        return _joined(alone(weights[i : i + 1], batches.rows(batch, i, i + 1)) for i in points)
 
     mapped_or_not = _unless_unmappable(several, each_alone)
 
@@ -190,6 +188,11 @@ def _backward(values: Callable, weights: Tensor, batch) -> tuple[Tensor, ...]:
         first, *others = found if isinstance(found, tuple) else (found,)
         (gradients,) = torch.autograd.grad(first.sum(), rows)
     return gradients, first.detach(), *(other.detach() for other in others)
+
+
+def _joined(parts: Iterator[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """What was found at some points after the other, as if at once."""
+    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
 def _mapped(function: Callable, rows: Tensor, batch):
